@@ -55,7 +55,7 @@ def angles_from_matrix(rotation: ArrayLike) -> FloatArray:
         np.arctan2(-np.sign(sin_yaw) * R[..., 1, 0], R[..., 1, 1]),
     )
     roll = np.where(regular, np.arctan2(-R[..., 0, 1], R[..., 0, 0]), 0.0)
-    return np.degrees(np.stack([np.arcsin(sin_yaw), pitch, roll], axis=-1))
+    return np.asarray(np.degrees(np.stack([np.arcsin(sin_yaw), pitch, roll], axis=-1)))
 
 
 def mirror_angles(angles_deg: ArrayLike) -> FloatArray:
@@ -101,14 +101,14 @@ def quaternion_from_matrix(rotation: ArrayLike) -> FloatArray:
     best = np.argmax(np.diagonal(products, axis1=-2, axis2=-1), axis=-1)
     q = np.take_along_axis(products, best[..., None, None], axis=-2)[..., 0, :]
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    return np.where(q[..., 3:] < 0, -q, q)
+    return np.asarray(np.where(q[..., 3:] < 0, -q, q))
 
 
 def geodesic_deg(first: ArrayLike, second: ArrayLike) -> FloatArray:
     """Angle in degrees of the rotation between two (..., 3, 3) rotations."""
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)
     chord = np.linalg.norm(difference, axis=(-2, -1)) / np.sqrt(8.0)
-    return np.degrees(2.0 * np.arcsin(np.minimum(chord, 1.0)))
+    return np.asarray(np.degrees(2.0 * np.arcsin(np.minimum(chord, 1.0))))
 
 
 def orientation_covariance(angles_deg: ArrayLike, std_deg: ArrayLike) -> FloatArray:
@@ -124,4 +124,4 @@ def orientation_covariance(angles_deg: ArrayLike, std_deg: ArrayLike) -> FloatAr
     axes = (matrix_from_angles(tilt)[..., 1], pitch_axis, matrix_from_angles(angles)[..., 2])
     J = np.stack(axes, axis=-1)
     variance = np.radians(np.asarray(std_deg, np.float64)) ** 2
-    return (J * variance[..., None, :]) @ np.swapaxes(J, -1, -2)
+    return np.asarray((J * variance[..., None, :]) @ np.swapaxes(J, -1, -2))
