@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime: imported here only, on first use; sessions for detector and pose network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from headpose_core.errors import DeviceError, ModelError
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from onnxruntime import InferenceSession
+
+CPU_PROVIDER = "CPUExecutionProvider"
+
+
+def import_onnxruntime() -> ModuleType:
+    """The module ``onnxruntime``.
+
+    Raises DeviceError when it is not installed, or when its CPU and its GPU distribution both are:
+    they overwrite each other's files, and which device works is then a matter of luck.
+    """
+    if _is_installed("onnxruntime") and _is_installed("onnxruntime-gpu"):
+        raise DeviceError(
+            "expected one ONNX Runtime, got onnxruntime and onnxruntime-gpu, which overwrite each "
+            "other: pip uninstall both, then install headpose-ehpnet[cpu] or headpose-ehpnet[gpu]"
+        )
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise DeviceError(
+            f"expected ONNX Runtime to be installed, got '{error}': "
+            "pip install 'headpose-ehpnet[cpu]' (or [gpu] with an NVIDIA GPU)"
+        ) from error
+    module: ModuleType = onnxruntime
+    return module
+
+
+def open_session(
+    data: bytes, *, providers: Sequence[str] = (CPU_PROVIDER,), threads: int = 1
+) -> InferenceSession:
+    """A session for the bytes of a model. Raises ModelError when ONNX Runtime refuses them."""
+    if threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {threads}")
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads burn a core between two images, which other nodes on a small machine need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only: with_input_size leaves stale declared shapes
+    try:
+        return ort.InferenceSession(data, options, providers=list(providers))
+    except Exception as error:  # ONNX Runtime has no common base class for its errors
+        raise ModelError(f"expected a valid ONNX model, ONNX Runtime says: {error}") from error
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        metadata.distribution(distribution)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
