@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make demo PYTHON=python3.12` takes another Python; `make test ARGS="-k images"` passes options on to pytest.
+PYTHON ?= python3
+ARGS ?=
+ENVIRONMENT = $(PYTHON) tools/environment.py
+
+.PHONY: help demo test test-long lint format build clean
+
+help:
+	@echo "make demo       the ROS 2 node on a real in-car video; needs no ROS. Results in out/demo/"
+	@echo "make test       the whole test suite"
+	@echo "make test-long  the tests that take minutes"
+	@echo "make lint       ruff and mypy"
+	@echo "make format     what ruff can mend"
+	@echo "make build      colcon build, with a sourced ROS 2"
+	@echo "make clean      removes everything that was built, .venv too"
+
+demo:
+	@$(ENVIRONMENT) demo -- python tools/demo $(ARGS)
+
+test:
+	@$(ENVIRONMENT) dev -- python -m pytest -m "not long" $(ARGS)
+
+test-long:
+	@$(ENVIRONMENT) dev -- python -m pytest -m long $(ARGS)
+
+lint:
+	@$(ENVIRONMENT) dev -- sh -c "ruff check . && ruff format --check . && mypy"
+
+format:
+	@$(ENVIRONMENT) dev -- sh -c "ruff check --fix . && ruff format ."
+
+build:
+	@if [ -z "$$ROS_DISTRO" ]; then \
+	  echo "No ROS 2 is sourced: source /opt/ros/<distro>/setup.bash first. Without a ROS 2: make demo"; exit 1; fi
+	@command -v colcon >/dev/null || { \
+	  echo "colcon is missing: apt install python3-colcon-common-extensions"; exit 1; }
+	colcon build $(ARGS)
+
+clean:
+	rm -rf .venv .venv.lock build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
