@@ -65,10 +65,8 @@ def _image(args: argparse.Namespace) -> int:
     """Photos: one record each, annotated copies into a folder. A bad photo does not stop it."""
     pipeline = _pipeline(args, tracker=None)
     args.out.mkdir(parents=True, exist_ok=True)
-    targets = _targets(args.photos, args.out)
-    done = [
-        _photo(pipeline, *paths, args.zoom) for paths in zip(args.photos, targets, strict=True)
-    ]
+    pairs = zip(args.photos, _targets(args.photos, args.out), strict=True)
+    done = [_photo(pipeline, photo, target, args.zoom) for photo, target in pairs]
     if all(done):
         return 0
     _say(f"{done.count(False)} of {len(done)} photos failed")
@@ -117,7 +115,8 @@ def _video(args: argparse.Namespace) -> int:
 def _info(args: argparse.Namespace) -> int:
     """Versions, files and devices, as for a bug report; what is missing is said at its place."""
     parts = (_about_versions, _about_runtime, _about_detector, _about_model)
-    return 0 if all([_show(part, args) for part in parts]) else 1
+    shown = [_show(part, args) for part in parts]
+    return 0 if all(shown) else 1
 
 
 def _show(about: Callable[[argparse.Namespace], dict[str, Any]], args: argparse.Namespace) -> bool:
