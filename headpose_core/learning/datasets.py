@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Labelled faces: readers of data sets, and the views that a training epoch is made of.
+
+A reader hands out `LabelledFace` by index. Nothing is dropped silently: a reader counts what it
+left out, with the reason, in `skipped`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from headpose_core.image import read_image
+from headpose_core.learning.augment import AugmentConfig, plain_view, training_view
+from headpose_core.types import FloatArray, Image
+
+
+@dataclass(frozen=True)
+class LabelledFace:
+    """One face of a data set.
+
+    image: (H, W, 3) uint8 RGB. box: (4,) float32 x1, y1, x2, y2 in its pixels.
+    angles_deg: (3,) float64 yaw, pitch, roll in the paper's convention.
+    """
+
+    name: str
+    image: Image
+    box: NDArray[np.float32]
+    angles_deg: FloatArray
+
+
+class FaceReader(Protocol):
+    """A data set on disk."""
+
+    skipped: Counter[str]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> LabelledFace: ...
+
+
+class Aflw2000:
+    """AFLW2000-3D in its official layout: `image*.jpg` beside `image*.mat`.
+
+    The box is that of the 68 landmarks (`pt3d_68`). Faces with an angle beyond
+    `max_angle_deg` are left out, as everywhere in the field. Research data: evaluation only.
+    """
+
+    def __init__(self, root: Path, max_angle_deg: float = 99.0) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._faces: list[tuple[Path, NDArray[np.float32], FloatArray]] = []
+        labels = sorted(Path(root).glob("*.mat"))
+        if not labels:
+            raise FileNotFoundError(f"expected image*.jpg and image*.mat of AFLW2000 in {root}")
+        for path in labels:
+            box, angles_deg = read_300w_label(path)
+            if np.abs(angles_deg).max() > max_angle_deg:
+                self.skipped[f"angle beyond {max_angle_deg:g} degrees"] += 1
+            else:
+                self._faces.append((path.with_suffix(".jpg"), box, angles_deg))
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, index: int) -> LabelledFace:
+        path, box, angles_deg = self._faces[index]
+        return LabelledFace(path.stem, read_image(path), box, angles_deg)
+
+
+def read_300w_label(path: Path) -> tuple[NDArray[np.float32], FloatArray]:
+    """Landmark box (4,) and angles (3,) in degrees of a label file of 300W-LP or AFLW2000.
+
+    `Pose_Para` starts with pitch, yaw, roll in radians; `pt3d_68` is (3, 68), in pixels.
+    """
+    from scipy.io import loadmat  # type: ignore[import-untyped]
+
+    label: dict[str, Any] = loadmat(path)
+    missing = {"Pose_Para", "pt3d_68"} - label.keys()
+    if missing:
+        raise ValueError(f"expected Pose_Para and pt3d_68 in {path}; {sorted(missing)} missing")
+    pitch, yaw, roll = np.degrees(label["Pose_Para"][0, :3].astype(np.float64))
+    points = label["pt3d_68"][:2]
+    box = np.concatenate([points.min(axis=1), points.max(axis=1)]).astype(np.float32)
+    return box, np.array([yaw, pitch, roll])
+
+
+class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
+    """The views of one epoch, as a map-style data set for a DataLoader.
+
+    View k of the run is drawn from a generator seeded with (seed, k) and nothing else, so
+    that a resumed run, and any number of workers, sees the very same pixels.
+    """
+
+    def __init__(
+        self,
+        faces: FaceReader,
+        indices: NDArray[np.int64],
+        augment: AugmentConfig,
+        crop_size: int,
+        seed: int,
+        first_view: int,
+    ) -> None:
+        self._faces, self._indices = faces, indices
+        self._augment, self._crop_size = augment, crop_size
+        self._seed, self._first_view = seed, first_view
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, position: int) -> tuple[Image, NDArray[np.float32]]:
+        face = self._faces[int(self._indices[position])]
+        rng = np.random.default_rng((self._seed, self._first_view + position))
+        crop, label = training_view(
+            face.image, face.box, face.angles_deg, self._augment, self._crop_size, rng
+        )
+        return crop, label.astype(np.float32)
+
+
+def plain_views(
+    faces: FaceReader, indices: NDArray[np.int64], size: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Crops (N, size, size, 3) as at run time, and labels (N, 3) in degrees."""
+    chosen = [faces[int(index)] for index in indices]
+    crops = [plain_view(face.image, face.box, size) for face in chosen]
+    labels = [face.angles_deg for face in chosen]
+    return (
+        np.array(crops, np.uint8).reshape(-1, size, size, 3),
+        np.array(labels, np.float32).reshape(-1, 3),
+    )

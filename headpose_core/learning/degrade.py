@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What happens to a face crop between the scene and the network, as random degradations.
+
+The order is that of a camera: something in front of the face, lens, exposure and colour, sensor
+noise, resolution, compression. The paper's section 4.1 has resolution, brightness, contrast and
+blur; the others are ours. All work on (S, S, 3) uint8 RGB and cost under a millisecond.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import cv2
+import numpy as np
+
+from headpose_core.crop import CROP_SIZE
+from headpose_core.types import Image
+
+
+@dataclass(frozen=True)
+class DegradeConfig:
+    """Share of the views that get each degradation; 0 switches it off."""
+
+    occlude: float = 0.25
+    """A flat or textured patch over part of the face."""
+    blur: float = 0.15
+    """Gaussian blur: the lens out of focus."""
+    motion: float = 0.1
+    """Blur along a line: the head or the camera moves."""
+    exposure: float = 0.8
+    """Brightness, contrast, gamma and white balance."""
+    saturation: float = 0.4
+    """Paler or stronger colours."""
+    grey: float = 0.1
+    """No colour at all, as from an infrared camera."""
+    noise: float = 0.3
+    """Gaussian sensor noise."""
+    resample: float = 0.35
+    """Fewer pixels, then enlarged again: a distant face."""
+    compress: float = 0.25
+    """JPEG of low quality."""
+
+    @classmethod
+    def off(cls) -> DegradeConfig:
+        """Nothing happens to the pixels."""
+        return cls(**{item.name: 0.0 for item in fields(cls)})
+
+
+def degrade(crop: Image, config: DegradeConfig, rng: np.random.Generator) -> Image:
+    """Apply each degradation with its probability. Returns a crop of the same shape."""
+    draws = rng.random(len(STAGES))
+    for (name, stage), draw in zip(STAGES.items(), draws, strict=True):
+        if draw < getattr(config, name):
+            crop = stage(crop, rng)
+    return crop
+
+
+def occlude(crop: Image, rng: np.random.Generator) -> Image:
+    """A rectangle or an ellipse, flat or with the texture of another part of the crop."""
+    size = len(crop)
+    width, height = (rng.uniform(0.1, 0.5, 2) * size).astype(int)
+    x, y = (rng.uniform(-0.1, 0.9, 2) * size).astype(int)
+    mask = np.zeros((size, size), np.uint8)
+    if rng.random() < 0.5:
+        cv2.rectangle(mask, (x, y), (x + width, y + height), 255, cv2.FILLED)
+    else:
+        axes = (width // 2, height // 2)
+        cv2.ellipse(mask, (x, y), axes, rng.uniform(0, 180), 0, 360, 255, cv2.FILLED)
+    if rng.random() < 0.5:
+        cover = np.full_like(crop, rng.integers(0, 256, 3, np.uint8))
+    else:
+        cover = np.roll(crop, tuple(rng.integers(size // 4, size // 2, 2)), (0, 1))
+    return np.asarray(cv2.copyTo(cover, mask, crop.copy()), np.uint8)
+
+
+def blur(crop: Image, rng: np.random.Generator) -> Image:
+    """Gaussian blur of up to 2 pixels of the final crop."""
+    sigma = rng.uniform(0.4, 2.0) * len(crop) / CROP_SIZE
+    return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), np.uint8)
+
+
+def motion(crop: Image, rng: np.random.Generator) -> Image:
+    """Mean along a line of up to 9 pixels of the final crop."""
+    length = rng.uniform(2.0, 9.0) * len(crop) / CROP_SIZE
+    direction = rng.uniform(0, np.pi)
+    half = length / 2 * np.array([np.cos(direction), np.sin(direction)])
+    radius = int(np.ceil(np.abs(half).max())) + 1
+    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
+    x, y = np.round(radius + np.linspace(-1, 1, 4 * radius + 1) * half[:, None]).astype(int)
+    np.add.at(kernel, (y, x), 1)
+    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)
+
+
+def exposure(crop: Image, rng: np.random.Generator) -> Image:
+    """Brightness, contrast about the mean, gamma and the balance of the channels."""
+    gain = rng.uniform(0.6, 1.4) * rng.uniform(0.88, 1.12, 3)
+    contrast, gamma = rng.uniform(0.55, 1.4), np.exp(rng.uniform(-0.4, 0.4))
+    mean = crop.mean() / 255
+    levels = np.arange(256)[:, None] / 255
+    levels = (mean + (levels - mean) * contrast) * gain
+    table = (np.clip(levels, 0, 1) ** gamma * 255).round().astype(np.uint8)
+    return np.asarray(cv2.LUT(crop, table[:, None, :]), np.uint8)
+
+
+def mix_with_grey(crop: Image, colour: float) -> Image:
+    """The crop with `colour` times its saturation."""
+    weights = np.array([0.299, 0.587, 0.114])
+    matrix = colour * np.eye(3) + (1 - colour) * np.tile(weights, (3, 1))
+    return np.asarray(cv2.transform(crop, matrix), np.uint8)
+
+
+def saturation(crop: Image, rng: np.random.Generator) -> Image:
+    """Between almost grey and stronger colours."""
+    return mix_with_grey(crop, rng.uniform(0.3, 1.4))
+
+
+def grey(crop: Image, rng: np.random.Generator) -> Image:
+    """No colour."""
+    return mix_with_grey(crop, 0.0)
+
+
+def noise(crop: Image, rng: np.random.Generator) -> Image:
+    """Gaussian noise of up to 16 grey levels, the same or another one in each channel."""
+    channels = 3 if rng.random() < 0.5 else 1
+    sigma = rng.uniform(2, 16)
+    values = rng.standard_normal((*crop.shape[:2], channels), np.float32) * sigma
+    return np.clip(crop + values, 0, 255).astype(np.uint8)
+
+
+def resample(crop: Image, rng: np.random.Generator) -> Image:
+    """As if the face had been 20 to 100 pixels wide in the image."""
+    size = len(crop)
+    side = int(rng.uniform(20, 100))
+    if side >= size:
+        return crop
+    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def compress(crop: Image, rng: np.random.Generator) -> Image:
+    """JPEG of quality 15 to 80."""
+    quality = int(rng.integers(15, 81))
+    # The coder takes BGR; it must get it, so that the right channels lose resolution.
+    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
+    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
+    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
+    "occlude": occlude,
+    "blur": blur,
+    "motion": motion,
+    "exposure": exposure,
+    "saturation": saturation,
+    "grey": grey,
+    "noise": noise,
+    "resample": resample,
+    "compress": compress,
+}

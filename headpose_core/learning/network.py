@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The head pose network: a backbone, three classifiers of 62 bins, and its weights file."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from headpose_core.bins import NUM_BINS
+from headpose_core.learning.backbones import make_backbone
+from headpose_core.learning.checkpoint import write_atomically
+
+WEIGHTS_FORMAT = "headpose-weights/1"
+# Mean and standard deviation of natural images, RGB, in grey levels (the usual ImageNet figures).
+PIXEL_MEAN = (123.675, 116.28, 103.53)
+PIXEL_STD = (58.395, 57.12, 57.375)
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """What is needed to build a network; stored beside its weights."""
+
+    backbone: str = "resnet18"
+    """Name in `backbones.BACKBONES`."""
+    width: int = 64
+    """Channels of the first stage; 64 is the published network, less is for tests and trials."""
+
+
+class HeadPoseNet(nn.Module):
+    """Crops (N, S, S, 3) uint8 RGB to logits (N, 3, 62): yaw, pitch, roll (paper, section 3.1).
+
+    The normalisation is part of the network, so that nobody can feed it the wrong one. S is
+    112 in use; any size from 32 up works, because the backbone ends in a global average pool.
+    """
+
+    def __init__(self, config: NetworkConfig = NetworkConfig()) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = make_backbone(config.backbone, config.width)
+        # The three classifiers see the same features, so that one matrix holds them all.
+        self.classifiers = nn.Linear(self.backbone.num_features, 3 * NUM_BINS)
+        self.pixel_mean: Tensor
+        self.pixel_scale: Tensor
+        self.register_buffer("pixel_mean", torch.tensor(PIXEL_MEAN).view(1, 3, 1, 1))
+        self.register_buffer("pixel_scale", 1.0 / torch.tensor(PIXEL_STD).view(1, 3, 1, 1))
+
+    def forward(self, crops: Tensor) -> Tensor:
+        images = crops.permute(0, 3, 1, 2).float()
+        features = self.backbone((images - self.pixel_mean) * self.pixel_scale)
+        logits: Tensor = self.classifiers(features).reshape(-1, 3, NUM_BINS)
+        return logits
+
+
+def save_weights(path: Path, network: HeadPoseNet, metadata: dict[str, str]) -> None:
+    """Write weights as safetensors with the network's config and `metadata`, atomically."""
+    tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+    config = json.dumps(dataclasses.asdict(network.config))
+    header = {**metadata, "format": WEIGHTS_FORMAT, "network": config}
+    write_atomically(path, lambda unfinished: save_file(tensors, unfinished, metadata=header))
+
+
+def load_weights(path: Path) -> tuple[HeadPoseNet, dict[str, str]]:
+    """Network in evaluation mode and the metadata of its weights file.
+
+    Raises FileNotFoundError, and ValueError when the file is not one that `save_weights` wrote.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"expected a weights file (.safetensors) at {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a readable safetensors file: {error}") from error
+    if metadata.get("format") != WEIGHTS_FORMAT:
+        found = metadata.get("format", "none")
+        raise ValueError(f"expected format {WEIGHTS_FORMAT!r} in {path}, got {found!r}")
+    network = HeadPoseNet(NetworkConfig(**json.loads(metadata["network"])))
+    network.load_state_dict(tensors)
+    return network.eval(), metadata
