@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node tells about itself on /diagnostics, once a second."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+_QUIET_S = 2.0  # an active node that hears nothing for so long is worth a warning
+
+
+@dataclass(frozen=True)
+class Budget:
+    """budget_ms: for one image. grace_ms: how long that may be exceeded before it is an error."""
+
+    budget_ms: float
+    grace_ms: float
+
+
+@dataclass(frozen=True)
+class _Record:
+    """Counted since the node was started. Every image ends in processed, dropped or failed.
+
+    Times are seconds of a steady clock; `late_since` is when processing began to take too long,
+    `last_image` when the newest image came, or when the node was activated.
+    """
+
+    images_in: int = 0
+    processed: int = 0
+    dropped: int = 0
+    failed: int = 0
+    faces: int = 0
+    processing_ms: float = 0.0
+    image_age_ms: float = 0.0
+    late_since: float | None = None
+    last_image: float = 0.0
+    last_failed: bool = False
+    last_error: str = ""
+    broken: str = ""
+
+
+class Health:
+    """Counts what happens to the images. Every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._record = _Record()
+
+    def activated(self, now_s: float) -> None:
+        self._update(last_image=now_s, late_since=None, last_failed=False)
+
+    def broke(self, error: str) -> None:
+        """The node cannot be configured, or stopped by itself; "" when it works again."""
+        self._update(broken=error, **({"last_error": error} if error else {}))
+
+    def image_came(self, now_s: float, *, dropped: bool) -> None:
+        """`dropped`: an older image was, for this one."""
+        with self._lock:
+            old = self._record
+            self._record = replace(
+                old, images_in=old.images_in + 1, dropped=old.dropped + dropped, last_image=now_s
+            )
+
+    def image_dropped(self) -> None:
+        with self._lock:
+            self._record = replace(self._record, dropped=self._record.dropped + 1)
+
+    def image_failed(self, error: str) -> None:
+        with self._lock:
+            self._record = replace(
+                self._record, failed=self._record.failed + 1, last_failed=True, last_error=error
+            )
+
+    def image_processed(
+        self, now_s: float, *, faces: int, processing_ms: float, age_ms: float, budget_ms: float
+    ) -> None:
+        with self._lock:
+            old = self._record
+            late_since = None
+            if processing_ms > budget_ms:
+                late_since = now_s if old.late_since is None else old.late_since
+            self._record = replace(
+                old,
+                processed=old.processed + 1,
+                faces=faces,
+                processing_ms=processing_ms,
+                image_age_ms=age_ms,
+                late_since=late_since,
+                last_failed=False,
+            )
+
+    def status(
+        self, now_s: float, *, name: str, state: str, budget: Budget, facts: dict[str, Any]
+    ) -> DiagnosticStatus:
+        """The message. `state`: of the life cycle. `facts`: further keys, from the node."""
+        with self._lock:
+            record = self._record
+        late_ms = 0.0 if record.late_since is None else (now_s - record.late_since) * 1e3
+        level, message = _verdict(record, now_s, state, late_ms, budget)
+        values = {
+            "state": state,
+            "processing_time_ms": f"{record.processing_ms:.2f}",
+            "is_processing_time_ms_in_expected_range": record.late_since is None,
+            "consecutive_processing_delay_ms": f"{late_ms:.0f}",
+            "image_age_ms": f"{record.image_age_ms:.2f}",
+            "images_in": record.images_in,
+            "images_processed": record.processed,
+            "images_dropped": record.dropped,
+            "images_failed": record.failed,
+            "faces": record.faces,
+            **facts,
+            "last_error": record.last_error,
+        }
+        keys = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
+        return DiagnosticStatus(level=level, name=name, message=message, values=keys)
+
+    def _update(self, **changes: Any) -> None:
+        with self._lock:
+            self._record = replace(self._record, **changes)
+
+
+def _verdict(
+    record: _Record, now_s: float, state: str, late_ms: float, budget: Budget
+) -> tuple[bytes, str]:
+    """Level and one line: the worst of what is the matter."""
+    if record.broken:
+        return ERROR, record.broken
+    if state != "active":
+        return OK, state
+    slow = f"images take {record.processing_ms:.0f} ms, the budget is {budget.budget_ms:.0f} ms"
+    if record.late_since is not None and late_ms > budget.grace_ms:
+        return ERROR, slow
+    if record.last_failed:
+        return WARN, record.last_error
+    if record.late_since is not None:
+        return WARN, slow
+    quiet_s = now_s - record.last_image
+    if quiet_s > _QUIET_S:
+        return WARN, f"no image for {quiet_s:.0f} s"
+    return OK, "running"
