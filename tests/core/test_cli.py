@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line as a user runs it: files in, files and lines out, exit status."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import headpose_core
+from headpose_core.cli import main
+from headpose_core.image import read_image, write_image
+from headpose_core.video import VideoReader
+
+HEAD_KEYS = ["box", "score", "yaw_deg", "pitch_deg", "roll_deg", "std_deg"]
+
+
+@pytest.fixture(scope="module")
+def photo(car_video: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "driver.png"
+    write_image(path, next(iter(VideoReader(car_video)))[1])
+    return path
+
+
+def lines(text: str) -> list[dict[str, object]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_a_photo_gives_a_line_and_an_annotated_copy(
+    photo: Path, tiny_model_file: Path, tmp_path: Path, capsys
+) -> None:
+    out = tmp_path / "new" / "out"
+    assert main(["image", str(photo), "--out", str(out), "--model", str(tiny_model_file)]) == 0
+    told = capsys.readouterr()
+    (record,) = lines(told.out)
+    assert list(record) == ["image", "heads"]
+    assert record["image"] == str(photo)
+    (head,) = record["heads"]
+    assert list(head) == HEAD_KEYS
+    x1, y1, x2, y2 = head["box"]
+    assert 50 < x1 < 80 < 100 < x2 < 130
+    assert 20 < y1 < 50 < 80 < y2 < 120
+    assert len(head["std_deg"]) == 3
+    (copy,) = out.iterdir()
+    assert copy.name == "driver_headpose.jpg"
+    assert read_image(copy).shape == (576, 704, 3)  # 176x144 is enlarged
+    assert "asked auto, got" in told.err
+
+
+def test_a_bad_photo_is_said_and_the_others_go_on(
+    photo: Path, tiny_model_file: Path, tmp_path: Path, capsys
+) -> None:
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(photo.read_bytes()[:20])
+    empty = tmp_path / "driver.png"  # no face, and the name of another photo
+    write_image(empty, np.zeros((60, 80, 3), np.uint8))
+    photos = [str(broken), str(tmp_path / "absent.jpg"), str(photo), str(empty)]
+    out = tmp_path / "out"
+    assert main(["image", *photos, "--out", str(out), "--model", str(tiny_model_file)]) == 1
+    told = capsys.readouterr()
+    records = lines(told.out)
+    assert [record["image"] for record in records] == photos[2:]
+    assert [len(record["heads"]) for record in records] == [1, 0]
+    assert "broken.jpg: expected a picture" in told.err
+    assert "absent.jpg: cannot read this file (No such file" in told.err
+    assert "2 of 4 photos failed" in told.err
+    assert sorted(p.name for p in out.iterdir()) == [
+        "driver_headpose.jpg",
+        "driver_headpose_2.jpg",
+    ]
+
+
+def test_a_video_gives_a_video_and_a_line_per_image(
+    car_video: Path, tiny_model_file: Path, tmp_path: Path
+) -> None:
+    out, poses = tmp_path / "out.mp4", tmp_path / "poses" / "out.jsonl"
+    arguments = [str(car_video), "--out", str(out), "--jsonl", str(poses)]
+    assert main(["video", *arguments, "--model", str(tiny_model_file), "--zoom", "2"]) == 0
+    records = lines(poses.read_text())
+    assert len(records) == 120
+    assert all(list(record) == ["stamp", "heads"] for record in records)
+    assert np.all(np.diff([record["stamp"] for record in records]) > 0.03)
+    assert {head["face_id"] for record in records for head in record["heads"]} == {"f1"}
+    assert list(records[0]["heads"][0]) == ["face_id", *HEAD_KEYS]
+    assert sum(1 for _, image in VideoReader(out) if image.shape == (288, 352, 3)) == 120
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["out.jsonl", "out.mp4"]
+
+
+def test_a_video_is_never_replaced_by_its_copy(
+    car_video: Path, tiny_model_file: Path, tmp_path: Path, capsys
+) -> None:
+    video = tmp_path / "mine.mp4"
+    video.write_bytes(car_video.read_bytes())
+    arguments = ["video", str(video), "--out", str(video), "--model", str(tiny_model_file)]
+    assert main(arguments) == 1
+    assert "would replace the input" in capsys.readouterr().err
+    assert video.read_bytes() == car_video.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--model", "absent.onnx"], "absent.onnx: cannot read this model file"),
+        (["--detector-model", "absent.onnx"], "absent.onnx: cannot read this model file"),
+        (["--score-threshold", "2"], "score_threshold: expected 0 to 1, got 2.0"),
+        (["--max-faces", "0"], "max_faces: expected 1 or more, got 0"),
+        (["--threads", "0"], "threads: expected at least 1, got 0"),
+        (["--zoom", "-1"], "zoom: expected more than 0, got -1"),
+    ],
+)
+def test_wrong_options_are_said_in_words(
+    photo: Path, tiny_model_file: Path, tmp_path: Path, capsys, options, reason
+) -> None:
+    arguments = ["image", str(photo), "--out", str(tmp_path), "--model", str(tiny_model_file)]
+    assert main([*arguments, *options]) == 1
+    told = capsys.readouterr()
+    assert f"headpose: error: {reason}" in told.err
+    assert not told.out
+
+
+@pytest.mark.parametrize("arguments", [[], ["image"], ["image", "a.jpg"], ["dance"]])
+def test_wrong_use_ends_with_two(arguments: list[str], capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(arguments)
+    assert "usage: headpose" in capsys.readouterr().err
+
+
+def test_info_tells_versions_model_detector_and_device(tiny_model_file: Path, capsys) -> None:
+    assert main(["info", "--model", str(tiny_model_file)]) == 0
+    told = capsys.readouterr().out
+    for text in (
+        headpose_core.__version__,
+        "tiny 0.0.1",
+        "face_detection_yunet_2023mar.onnx",
+        "asked auto, got",
+    ):
+        assert text in told
+
+
+def test_info_shows_the_rest_when_the_model_is_missing(capsys) -> None:
+    assert main(["info", "--model", "absent.onnx"]) == 1
+    told = capsys.readouterr().out
+    assert "absent.onnx: cannot read" in told
+    assert "face_detection_yunet_2023mar.onnx" in told
+
+
+def test_version(capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"headpose {headpose_core.__version__}\n"
