@@ -7,6 +7,7 @@ left out, with the reason, in `skipped`.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +89,57 @@ def read_300w_label(path: Path) -> tuple[NDArray[np.float32], FloatArray]:
     points = label["pt3d_68"][:2]
     box = np.concatenate([points.min(axis=1), points.max(axis=1)]).astype(np.float32)
     return box, np.array([yaw, pitch, roll])
+
+
+class Pointing04:
+    """Pointing'04 in its own layout: `Person01/person01258+15-15.jpg` beside a .txt with the box.
+
+    The name ends in tilt and pan, in degrees, with the signs of pitch and yaw; roll has no
+    label (NaN). Pans beyond `max_pan_deg` are left out: there Euler angles mean little.
+    """
+
+    def __init__(self, root: Path, max_pan_deg: float = 60.0) -> None:
+        self.skipped: Counter[str] = Counter()
+        self._faces: list[tuple[Path, FloatArray]] = []
+        pictures = sorted(Path(root).glob("Person*/person*.jpg"))
+        if not pictures:
+            raise FileNotFoundError(f"expected Person*/person*.jpg of Pointing'04 in {root}")
+        for path in pictures:
+            tilt, pan = _tilt_and_pan(path)
+            if abs(pan) > max_pan_deg:
+                self.skipped[f"pan beyond {max_pan_deg:g} degrees"] += 1
+            else:
+                self._faces.append((path, np.array([pan, tilt, np.nan])))
+
+    def __len__(self) -> int:
+        return len(self._faces)
+
+    def __getitem__(self, index: int) -> LabelledFace:
+        path, angles_deg = self._faces[index]
+        x, y, width, height = map(float, path.with_suffix(".txt").read_text().split()[-4:])
+        box = np.array([x - width / 2, y - height / 2, x + width / 2, y + height / 2], np.float32)
+        return LabelledFace(path.stem, read_image(path), box, angles_deg)
+
+
+def _tilt_and_pan(path: Path) -> tuple[float, float]:
+    match = re.search(r"([+-]\d+)([+-]\d+)$", path.stem)
+    if match is None:
+        raise ValueError(f"expected a name that ends in tilt and pan (+15-30), got {path.name}")
+    return float(match[1]), float(match[2])
+
+
+class Subset:
+    """Some faces of a reader, in a given order."""
+
+    def __init__(self, faces: FaceReader, indices: NDArray[np.int64]) -> None:
+        self.skipped = faces.skipped
+        self._faces, self._indices = faces, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: int) -> LabelledFace:
+        return self._faces[int(self._indices[index])]
 
 
 class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):

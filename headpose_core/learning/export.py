@@ -91,7 +91,7 @@ def to_onnx(network: HeadPoseNet) -> onnx.ModelProto:
         torch.onnx.export(
             network,
             (torch.zeros(2, CROP_SIZE, CROP_SIZE, 3, dtype=torch.uint8),),
-            buffer,
+            buffer,  # type: ignore[arg-type]
             input_names=[INPUT],
             output_names=[OUTPUT],
             dynamic_axes={INPUT: {0: "N"}, OUTPUT: {0: "N"}},
@@ -143,4 +143,4 @@ def parity_crops() -> NDArray[np.uint8]:
     y, x = np.mgrid[-1 : 1 : CROP_SIZE * 1j, -1 : 1 : CROP_SIZE * 1j]
     ramp = 0.5 + 0.25 * (slope[:, 0] * y[..., None] + slope[:, 1] * x[..., None])
     noise = rng.standard_normal(ramp.shape) * np.linspace(0, 0.3, 8)[:, None, None, None]
-    return (255 * np.clip(ramp + noise, 0, 1)).astype(np.uint8)
+    return np.asarray(255 * np.clip(ramp + noise, 0, 1), np.uint8)

@@ -101,7 +101,8 @@ class RenderedShards:
             held = in_holdout(shard.seeds, self._holdout_share)
             numbers = self._starts[-1] + np.arange(len(shard))
             finite = np.isfinite(shard.angles_deg).all(axis=1)
-            self.skipped["label is not finite"] += int((~finite).sum())
+            if not finite.all():
+                self.skipped["label is not finite"] += int((~finite).sum())
             self._training = np.append(self._training, numbers[~held & finite])
             self._holdout = np.append(self._holdout, numbers[held & finite])
             self._shards.append(shard)

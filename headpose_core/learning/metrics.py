@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How good predictions are: the numbers of the paper's tables, and whether the spread is honest.
+
+Arrays are (N, 3) in degrees, yaw, pitch, roll, in the paper's convention. A label that a data
+set does not have is NaN and does not count.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headpose_core.bins import decode
+from headpose_core.rotation import geodesic_deg, matrix_from_angles, mirror_angles
+from headpose_core.types import FloatArray
+
+ANGLES = ("yaw", "pitch", "roll")
+YAW_BINS = ((0, 30), (30, 60), (60, 99))
+
+
+def accuracy(predicted: FloatArray, labels: FloatArray) -> dict[str, Any]:
+    """Mean absolute errors, their mean by |yaw|, bias, and mean angle between the rotations.
+
+    An average over nothing is None. The error of a face is the mean over its angles.
+    """
+    errors = predicted - labels
+    absolute = np.abs(errors)
+    by_angle = _by_angle(absolute)
+    turned = np.abs(labels[:, 0])
+    by_yaw = {
+        f"{low}-{high}": _mean(absolute[(turned >= low) & (turned < high)])
+        for low, high in YAW_BINS
+    }
+    complete = np.isfinite(labels).all(axis=1)
+    apart = geodesic_deg(
+        matrix_from_angles(predicted[complete]), matrix_from_angles(labels[complete])
+    )
+    return {
+        "n": len(labels),
+        "mae": by_angle | {"mean": _mean(np.array(_known(by_angle)))},
+        "by_yaw": by_yaw,
+        "geodesic": _mean(apart),
+        "bias": _by_angle(errors),
+    }
+
+
+def mirror_difference(predicted: FloatArray, of_mirrored: FloatArray) -> float | None:
+    """Mean absolute difference between predictions and those of the mirrored images."""
+    return _mean(np.abs(predicted - mirror_angles(of_mirrored)))
+
+
+def calibration(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> dict[str, Any]:
+    """Share of errors within one and two standard deviations, sharpness, likelihood.
+
+    `nll` is the mean negative log-likelihood of the label under a normal distribution
+    [nat, of degrees]; 68.3 % and 95.4 % would be the coverage of an honest one.
+    """
+    ratio = np.abs(predicted - labels) / std
+    ratio_known = ratio[np.isfinite(ratio)]
+    return {
+        "coverage_1sigma": _mean(ratio_known <= 1.0),
+        "coverage_2sigma": _mean(ratio_known <= 2.0),
+        "coverage_1sigma_by_angle": _by_angle(np.where(np.isnan(ratio), np.nan, ratio <= 1.0)),
+        "sharpness": _by_angle(std),
+        "nll": _mean(normal_nll(predicted, std, labels)),
+    }
+
+
+def normal_nll(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> FloatArray:
+    """Negative log-likelihoods (N, 3) of labels under normal distributions [nat]."""
+    ratio = (predicted - labels) / std
+    return np.asarray(0.5 * ratio**2 + np.log(std) + 0.5 * math.log(2 * math.pi))
+
+
+def fit_temperature(logits: NDArray[np.float32], labels: FloatArray) -> FloatArray:
+    """Temperatures (3,) that make the labels most likely; logits (N, 3, 62).
+
+    The search is over a grid of 1 % steps from 0.1 to 20, by `normal_nll` of what
+    `bins.decode` makes of the logits, so it fits what users of the model see. An angle
+    without labels keeps 1.
+    """
+    grid = np.exp(np.arange(math.log(0.1), math.log(20.0), 0.01))
+    likelihood = np.empty((len(grid), 3))
+    for row, temperature in zip(likelihood, grid, strict=True):
+        estimate = decode(logits, np.full(3, temperature))
+        row[:] = np.nansum(normal_nll(estimate.mean_deg, estimate.std_deg, labels), axis=0)
+    best = grid[likelihood.argmin(axis=0)]
+    return np.asarray(np.where(np.isfinite(labels).any(axis=0), best, 1.0))
+
+
+def _by_angle(values: FloatArray) -> dict[str, float | None]:
+    return {name: _mean(values[:, index]) for index, name in enumerate(ANGLES)}
+
+
+def _known(values: dict[str, float | None]) -> list[float]:
+    return [value for value in values.values() if value is not None]
+
+
+def _mean(values: NDArray[Any]) -> float | None:
+    """Mean of what is not NaN; None when there is nothing."""
+    known = np.asarray(values, np.float64)
+    known = known[np.isfinite(known)]
+    return float(known.mean()) if known.size else None
