@@ -42,11 +42,9 @@ def draw_worst(path: Path, faces: FaceReader, predictions: Predictions, count: i
     tiles = []
     for index in np.argsort(-errors)[:count]:
         crop = plain_view(faces[int(index)].image, predictions.boxes[index])
-        tile = np.array(cv2.resize(crop, (TILE, TILE), interpolation=cv2.INTER_CUBIC), np.uint8)
         label = np.nan_to_num(predictions.labels[index])
-        _draw_axes(tile, label, ((255, 255, 255),) * 3, 1)
+        tile = labelled_tile(crop, label, "label " + _angles(label))
         _draw_axes(tile, predictions.mean_deg[index], _AXES, 2)
-        _write(tile, 14, "label " + _angles(label))
         _write(tile, TILE - 6, "is    " + _angles(predictions.mean_deg[index]))
         if predictions.missed[index]:
             _write(tile, 30, "missed")
@@ -75,6 +73,14 @@ def draw_errors(path: Path, predictions: Predictions) -> None:
     axes[3].legend()
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
+
+
+def labelled_tile(crop: Image, label_deg: FloatArray, text: str) -> Image:
+    """A crop, (S, S, 3), as a tile of a contact sheet with its label's axes in thin white."""
+    tile = np.array(cv2.resize(crop, (TILE, TILE), interpolation=cv2.INTER_CUBIC), np.uint8)
+    _draw_axes(tile, label_deg, ((255, 255, 255),) * 3, 1)
+    _write(tile, 14, text)
+    return tile
 
 
 def _binned(at: FloatArray, values: FloatArray, width: float = 10.0) -> tuple[FloatArray, ...]:

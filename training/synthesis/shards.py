@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training shards on disk: made piece by piece, whole or not at all, the same on every run.
+
+A shard is an .npz with these arrays (N images):
+
+    jpeg       (total,) uint8   the JPEG files of the context images, one after the other
+    offsets    (N+1,) int64     where each one starts; the last is the end
+    angles_deg (N,3) float32    yaw, pitch, roll about the viewing ray, paper convention
+    box        (N,4) float32    face box x1, y1, x2, y2 in context pixels
+    detected   (N,) bool        the box is the detector's own (else fitted to its boxes)
+    seed       (N,) int64       image number; with the run's seed it gives the image again
+    sex, age, race, skin, glasses, mask, distance_m, shadow, landmarks (N,68,2) in context pixels
+
+The crop of run time is ``crop_faces(context, square_boxes(box))``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from headpose_core.crop import CROP_RULE
+from training.synthesis import GENERATOR_VERSION
+from training.synthesis.engine import CONTEXT_SCALE, CONTEXT_SIZE, Engine, Sample
+from training.synthesis.zero_pose import ZERO_POSE
+
+SHARD_IMAGES = 1000
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True)
+class Plan:
+    """count images from ``seed``; this process makes the shards k with k % parts == part."""
+
+    count: int
+    seed: int
+    part: int = 0
+    parts: int = 1
+
+    def shards(self) -> list[int]:
+        """Numbers of this process' shards."""
+        return list(range(self.part, -(-self.count // SHARD_IMAGES), self.parts))
+
+    def images(self, shard: int) -> range:
+        """Image numbers of a shard."""
+        start = shard * SHARD_IMAGES
+        return range(start, min(start + SHARD_IMAGES, self.count))
+
+
+def shard_path(folder: Path, shard: int) -> Path:
+    """File of shard number ``shard``."""
+    return folder / f"shard-{shard:05d}.npz"
+
+
+def write_meta(folder: Path, plan: Plan, device: str) -> None:
+    """Write meta.json, or check it: a folder never mixes seeds or generator versions.
+
+    Raises ValueError when the folder holds shards of another run.
+    """
+    meta: dict[str, Any] = {
+        "generator_version": GENERATOR_VERSION,
+        "seed": plan.seed,
+        "count": plan.count,
+        "shard_images": SHARD_IMAGES,
+        "context_size": CONTEXT_SIZE,
+        "context_scale": CONTEXT_SCALE,
+        "crop_rule": CROP_RULE,
+        "zero_pose": ZERO_POSE.tolist(),
+        "device": device,
+    }
+    path = folder / "meta.json"
+    if path.is_file():
+        known = json.loads(path.read_text())
+        for key in ("generator_version", "seed"):
+            if known.get(key) != meta[key]:
+                raise ValueError(
+                    f"{path}: expected {key} {meta[key]} of this run, found {known.get(key)}; "
+                    "write to another folder or pass the seed of that one"
+                )
+        if known["count"] >= plan.count:
+            return
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(path, json.dumps(meta, indent=1).encode())
+
+
+def make_shard(engine: Engine, images: range) -> dict[str, NDArray[Any]]:
+    """Render the images and pack them as the arrays of a shard."""
+    samples = [_row(engine.sample(index)) for index in images]
+    columns = {key: np.array([row[key] for row in samples]) for key in samples[0] if key != "jpeg"}
+    sizes = [len(row["jpeg"]) for row in samples]
+    columns["offsets"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    columns["jpeg"] = np.concatenate([row["jpeg"] for row in samples])
+    return columns
+
+
+def write_shard(path: Path, columns: dict[str, NDArray[Any]]) -> None:
+    """Write a shard under a temporary name and rename it, so that a kill leaves no half file."""
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb") as file:
+        np.savez(file, **columns)  # type: ignore[arg-type]
+    temporary.replace(path)
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    ok, jpeg = cv2.imencode(
+        ".jpg",
+        np.ascontiguousarray(sample.context[..., ::-1]),
+        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
+    )
+    if not ok:
+        raise RuntimeError(f"image {sample.index}: JPEG encoding failed")
+    person, scene = sample.person, sample.scene
+    return {
+        "jpeg": jpeg.ravel(),
+        "angles_deg": np.float32(scene.angles_deg),
+        "box": sample.box,
+        "detected": sample.detected,
+        "seed": np.int64(sample.index),
+        "landmarks": sample.context_landmarks,
+        "sex": "male" if person.maleness > 0.5 else "female",
+        "age": person.age,
+        "race": np.float32(person.race),
+        "skin": person.skin.name,
+        "glasses": person.glasses is not None,
+        "mask": person.mask_colour is not None,
+        "distance_m": np.float32(scene.distance_m),
+        "shadow": np.float32(scene.shadow),
+        "family": "makehuman",
+    }
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)
