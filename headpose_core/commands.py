@@ -24,13 +24,14 @@ import numpy as np
 from headpose_core import __version__
 from headpose_core.drawing import draw_heads, readable_zoom
 from headpose_core.errors import DeviceError, ImageError, ModelError
+from headpose_core.files import appearing
 from headpose_core.image import read_image, write_image
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.sessions import import_onnxruntime
 from headpose_core.tracking import Tracker
 from headpose_core.types import Frame, Head
-from headpose_core.video import VideoReader, VideoWriter
+from headpose_core.video import VideoReader, write_video
 from headpose_core.yunet import YuNet
 
 
@@ -71,7 +72,7 @@ def video(args: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
     pipeline = _pipeline(args, Tracker())
     images = faces = 0
-    with VideoWriter(args.out, reader.fps) as writer, _appearing(args.jsonl) as records:
+    with write_video(args.out, reader.fps) as writer, _text_file(args.jsonl) as records:
         for stamp, pixels in tqdm(reader, total=reader.count or None, unit=" images"):
             frame = pipeline(pixels, stamp)
             zoom = args.zoom or readable_zoom(pixels)
@@ -198,19 +199,14 @@ def _line(**record: Any) -> str:
 
 
 @contextmanager
-def _appearing(path: Path | None) -> Iterator[TextIO]:
-    """A text file that appears under its name when the block ends without error."""
+def _text_file(path: Path | None) -> Iterator[TextIO]:
+    """A text file that appears when the block ends; without a path it goes nowhere."""
     if path is None:
-        with Path(os.devnull).open("w") as nowhere:
-            yield nowhere
-        return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
+        with Path(os.devnull).open("w") as file:
             yield file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    else:
+        with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
+            yield file
 
 
 def say(message: str) -> None:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from headpose_core.errors import ImageError
+from headpose_core.files import appearing
 from headpose_core.types import Image
 
 
@@ -51,15 +52,13 @@ def write_image(path: Path, image: Image) -> None:
     The file appears whole or not at all. Raises ImageError when it cannot be written.
     """
     check_image(image)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         done, data = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         if not done:
             raise ImageError(f"{path}: OpenCV cannot encode {image.shape} as '{path.suffix}'")
-        temporary.write_bytes(data.tobytes())
-        temporary.replace(path)
+        with appearing(path) as file:
+            file.write_bytes(data.tobytes())
     except cv2.error as error:
         raise ImageError(f"{path}: OpenCV cannot write '{path.suffix}' files") from error
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise ImageError(f"{path}: cannot write this file ({error.strerror})") from error

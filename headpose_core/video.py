@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import numpy as np
 
 from headpose_core.errors import ImageError
+from headpose_core.files import appearing
 from headpose_core.types import Image
 
 _FALLBACK_FPS = 30.0
@@ -46,60 +47,60 @@ class VideoReader:
             yield stamp, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
-class VideoWriter:
-    """Writes an MP4 file. It appears under its name when the ``with`` block ends without error.
+@contextmanager
+def write_video(path: str | os.PathLike[str], fps: float) -> Iterator[VideoWriter]:
+    """An MP4 file for the images that are written in the block. It appears when the block ends.
 
-    fps: images per second. All images must have the size of the first; odd sizes lose a line,
-    which the codec cannot store. Raises ImageError when the file cannot be written.
+    fps: images per second. Raises ImageError when the file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix.lower() != ".mp4":
+        raise ImageError(f"{path}: expected the name of an .mp4 file")
+    with appearing(target) as file:
+        writer = VideoWriter(file, fps)
+        try:
+            yield writer
+        finally:
+            writer.close()
+        # OpenCV does not tell when the disk is full: ask the file.
+        stored = VideoReader(file).count if file.exists() else 0
+        if not 0 < writer.count <= stored:
+            raise ImageError(
+                f"{path}: expected {writer.count} images in the file, it has {stored}"
+            )
+
+
+class VideoWriter:
+    """The inside of ``write_video``.
+
+    count: images written so far.
     """
 
-    def __init__(self, path: str | os.PathLike[str], fps: float) -> None:
-        self._path = Path(path)
-        if self._path.suffix.lower() != ".mp4":
-            raise ImageError(f"{path}: expected the name of an .mp4 file")
-        self._temporary = self._path.with_name(f".{self._path.stem}.{os.getpid()}.mp4")
-        self._fps = fps
-        self._writer: cv2.VideoWriter | None = None
+    def __init__(self, path: Path, fps: float) -> None:
+        self.count = 0
+        self._path, self._fps = path, fps
         self._size = (0, 0)
-        self._images = 0
-
-    def __enter__(self) -> VideoWriter:
-        return self
+        self._writer: cv2.VideoWriter | None = None
 
     def write(self, image: Image) -> None:
-        """Append an image, (H, W, 3) uint8 RGB."""
+        """Append an image, (H, W, 3) uint8 RGB, of the size of the first.
+
+        Odd sizes lose a line or a column, which the codec cannot store.
+        """
         height, width = (side - side % 2 for side in image.shape[:2])
         if self._writer is None:
             self._size = (width, height)
             codec = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._temporary), codec, self._fps, self._size)
+            self._writer = cv2.VideoWriter(str(self._path), codec, self._fps, self._size)
             if not self._writer.isOpened():
-                raise ImageError(f"{self._path}: cannot write a video of {width}x{height} here")
+                folder = self._path.parent
+                raise ImageError(f"cannot write a video of {width}x{height} pixels in {folder}")
         if (width, height) != self._size:
             raise ImageError(f"expected images of {self._size}, got one of {(width, height)}")
         self._writer.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2BGR))
-        self._images += 1
+        self.count += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Finish the file."""
         if self._writer is not None:
             self._writer.release()
-        try:
-            if kind is None and self._writer is not None:
-                self._check()
-                self._temporary.replace(self._path)
-        finally:
-            self._temporary.unlink(missing_ok=True)
-
-    def _check(self) -> None:
-        """OpenCV does not tell when the disk is full: ask the file."""
-        stored = VideoReader(self._temporary).count if self._temporary.is_file() else 0
-        if stored < self._images:
-            raise ImageError(
-                f"{self._path}: wrote {self._images} images, the file holds {stored}; "
-                "is the disk full?"
-            )

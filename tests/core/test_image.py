@@ -11,7 +11,7 @@ import pytest
 
 from headpose_core.errors import ImageError
 from headpose_core.image import read_image, write_image
-from headpose_core.video import VideoReader, VideoWriter
+from headpose_core.video import VideoReader, write_video
 
 # Red, green / blue, white: every turn and every order of channels looks different.
 QUARTERS = np.kron(
@@ -72,7 +72,7 @@ def test_a_picture_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) 
 
 def test_a_video_comes_back_with_its_stamps(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    with VideoWriter(path, 25.0) as writer:
+    with write_video(path, 25.0) as writer:
         for i in range(10):
             writer.write(np.roll(QUARTERS, 3 * i, axis=1)[:47, :63])  # odd sizes lose a line
         assert not path.exists()
@@ -86,14 +86,14 @@ def test_a_video_comes_back_with_its_stamps(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_video_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), VideoWriter(tmp_path / "a.mp4", 25.0) as writer:
+    with pytest.raises(KeyboardInterrupt), write_video(tmp_path / "a.mp4", 25.0) as writer:
         writer.write(QUARTERS)
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
 
 def test_images_of_another_size_do_not_fit_a_video(tmp_path: Path) -> None:
-    with VideoWriter(tmp_path / "a.mp4", 25.0) as writer:
+    with write_video(tmp_path / "a.mp4", 25.0) as writer:
         writer.write(QUARTERS)
         with pytest.raises(ImageError, match="expected images of"):
             writer.write(QUARTERS[:20])
@@ -104,8 +104,17 @@ def test_what_is_no_video_is_said(tmp_path: Path) -> None:
     for name in ("text.mp4", "absent.mp4"):
         with pytest.raises(ImageError, match=rf"{name}: expected a video"):
             VideoReader(tmp_path / name)
-    with pytest.raises(ImageError, match=r"\.mp4"):
-        VideoWriter(tmp_path / "a.avi", 25.0)
+
+
+def test_what_cannot_be_a_video_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match=r"name of an \.mp4"), write_video(tmp_path / "a.avi", 25):
+        pass
+    with pytest.raises(ImageError, match="cannot write a video"):
+        with write_video(tmp_path / "absent" / "a.mp4", 25) as video:
+            video.write(QUARTERS)
+    with pytest.raises(ImageError, match="expected 0 images"), write_video(tmp_path / "a.mp4", 25):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_car_video_is_read_whole(car_video: Path) -> None:
