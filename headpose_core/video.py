@@ -62,12 +62,12 @@ def write_video(path: str | os.PathLike[str], fps: float) -> Iterator[VideoWrite
             yield writer
         finally:
             writer.close()
+        if not writer.count:
+            raise ImageError(f"{path}: expected at least one image to write, got none")
         # OpenCV does not tell when the disk is full: ask the file.
-        stored = VideoReader(file).count if file.exists() else 0
-        if not 0 < writer.count <= stored:
-            raise ImageError(
-                f"{path}: expected {writer.count} images in the file, it has {stored}"
-            )
+        stored = VideoReader(file).count
+        if stored < writer.count:
+            raise ImageError(f"{path}: expected {writer.count} images in the file, got {stored}")
 
 
 class VideoWriter:
