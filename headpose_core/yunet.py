@@ -102,15 +102,18 @@ class YuNet:
         check_image(image)
         settings = self.settings  # read once: another thread may change them
         tensor, zoom = _prepare(image, settings.max_side)
-        candidates = _decode(self._run(tensor), tensor.shape[3], settings.score_threshold)
-        boxes, scores, keypoints = (part[_best(*candidates[:2])] for part in candidates)
-        boxes, keypoints = boxes * np.tile(zoom, 2), keypoints * zoom
+        outputs = self._run(self._session(*tensor.shape[2:]), tensor)
+        boxes, scores, points = _decode(outputs, tensor.shape[3], settings.score_threshold)
+        keep = _best(boxes, scores)
+        boxes, scores, points = boxes[keep] * np.tile(zoom, 2), scores[keep], points[keep] * zoom
         large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= settings.min_face_size
-        return Faces(boxes[large], scores[large], keypoints[large])
+        return Faces(boxes[large], scores[large], points[large])
 
-    def _run(self, tensor: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
+    @staticmethod
+    def _run(
+        session: InferenceSession, tensor: NDArray[np.float32]
+    ) -> dict[str, NDArray[np.float32]]:
         """All outputs by name, (cells, numbers per cell) each."""
-        session = self._session(*tensor.shape[2:])
         names = [f"{kind}_{stride}" for stride in _STRIDES for kind in _OUTPUTS]
         return {n: v[0] for n, v in zip(names, session.run(names, {"input": tensor}), strict=True)}
 
@@ -118,9 +121,11 @@ class YuNet:
         """The session for one input size: opened on first use, the least used one is dropped."""
         size = (height, width)
         if size not in self._sessions:
-            self._sessions[size] = open_session(
-                with_input_size(self._data, height, width), threads=self._threads
-            )
+            try:
+                data = with_input_size(self._data, height, width)
+                self._sessions[size] = open_session(data, threads=self._threads)
+            except ModelError as error:
+                raise self._other_model(error) from error
         self._sessions.move_to_end(size)
         while len(self._sessions) > _CACHED_SIZES:
             self._sessions.popitem(last=False)
@@ -128,20 +133,19 @@ class YuNet:
 
     def _refuse_other_models(self) -> None:
         """Run once on a small black image; a wrong file is told now, not at the first real one."""
+        session = self._session(64, 128)
         try:
-            outputs = self._run(np.zeros((1, 3, 64, 128), np.float32))
+            outputs = self._run(session, np.zeros((1, 3, 64, 128), np.float32))
         except Exception as error:  # of ONNX Runtime: its errors have no common base
-            raise ModelError(
-                f"{self.model_path}: expected a YuNet face detector, got: {error}"
-            ) from error
+            raise self._other_model(error) from error
         for stride in _STRIDES:
             for kind, numbers in _OUTPUTS.items():
                 got, expected = outputs[f"{kind}_{stride}"].shape, (64 * 128 // stride**2, numbers)
                 if got != expected:
-                    raise ModelError(
-                        f"{self.model_path}: expected a YuNet face detector, whose {kind}_{stride}"
-                        f" is {expected} for an image of 128x64, got {got}"
-                    )
+                    raise self._other_model(f"{kind}_{stride} of {got} instead of {expected}")
+
+    def _other_model(self, got: object) -> ModelError:
+        return ModelError(f"{self.model_path}: expected a YuNet face detector, got {got}")
 
 
 def find_yunet(model_path: str | os.PathLike[str] | None = None) -> Path:

@@ -162,6 +162,8 @@ def test_only_yunet_files_are_taken(tiny_model_file: Path, tmp_path: Path) -> No
         YuNet(tiny_model_file)
     with pytest.raises(ModelError, match="No such file"):
         YuNet(tmp_path / "absent.onnx")
+    with pytest.raises(ValueError, match=r"^threads: expected at least 1, got 0"):
+        YuNet(threads=0)
     copy = tmp_path / "mine.onnx"
     copy.write_bytes(find_yunet().read_bytes())
     assert YuNet(copy).model_path == copy

@@ -159,4 +159,6 @@ def test_two_onnx_runtimes_are_refused(tmp_path) -> None:
 def test_a_missing_onnx_runtime_says_what_to_install(tmp_path) -> None:
     (tmp_path / "onnxruntime.py").write_text("raise ImportError('no such library')")
     code = "from headpose_core import YuNet; YuNet()"
-    assert "pip install 'headpose-ehpnet[cpu]'" in python(code, tmp_path).stderr
+    told = python(code, tmp_path).stderr
+    assert "DeviceError: expected ONNX Runtime to be installed" in told
+    assert "pip install 'headpose-ehpnet[cpu]'" in told
