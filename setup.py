@@ -41,6 +41,15 @@ setup(
         # One of these two, never both: they overwrite each other's files.
         "cpu": ["onnxruntime>=1.15"],
         "gpu": ["onnxruntime-gpu>=1.18"],
-        "train": ["onnx", "safetensors", "scipy", "torch==2.13.0", "tyro"],
+        # For `training`, which is run from the repository. Its renderer also needs anny.
+        "train": [
+            "matplotlib",
+            "moderngl",
+            "onnx",
+            "safetensors",
+            "scipy",
+            "torch==2.13.0",
+            "tyro",
+        ],
     },
 )
