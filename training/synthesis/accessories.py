@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from training.synthesis.library import Mesh
+from training.synthesis.library import Mesh, make_mesh
 from training.synthesis.person import Glasses
 
 Floats = NDArray[np.float32]
@@ -34,14 +33,7 @@ def _grid_mesh(rows: int, columns: int, *, wrap_rows: bool = False, wrap_columns
 
 
 def _mesh(count: int, triangles: NDArray[np.int64], uv: NDArray[np.float64]) -> Mesh:
-    ones = np.ones(triangles.size, np.float32)
-    columns = np.repeat(np.arange(len(triangles)), 3)
-    return Mesh(
-        vertex_of=np.arange(count, dtype=np.int32),
-        uv=uv.astype(np.float32),
-        triangles=triangles.astype(np.int32),
-        normal_sum=sparse.csr_matrix((ones, (triangles.ravel(), columns)), (count, len(triangles))),
-    )
+    return make_mesh(np.arange(count, dtype=np.int32), uv, triangles)
 
 
 def _join(meshes: list[Mesh]) -> Mesh:

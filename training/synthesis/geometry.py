@@ -113,15 +113,13 @@ class HeadBuilder:
 
     def _shape(self, key: str, vertices: Floats) -> Shape:
         mesh = self.meshes[key]
-        # Corners in source numbering: normals are summed over texture seams, so none show.
-        corners = vertices[mesh.vertex_of[mesh.triangles]]
-        a, b = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+        first, second, third = (np.take(vertices, c, axis=0) for c in mesh.corners)
+        a, b = second - first, third - first
         face_normals = np.empty_like(a)
         face_normals[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
         face_normals[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
         face_normals[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-        normals = mesh.normal_sum @ face_normals
-        return Shape(key, vertices[mesh.vertex_of], normals[mesh.vertex_of])
+        return Shape(key, np.take(vertices, mesh.vertex_of, axis=0), mesh.normal_sum @ face_normals)
 
 
 def _look(eyes: Floats, gaze_deg: tuple[float, float]) -> Floats:

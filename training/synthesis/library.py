@@ -43,13 +43,33 @@ RIGID_TARGETS = ("head-trans", "neck-trans", "head-angle", "measure-neck")
 @dataclass(frozen=True)
 class Mesh:
     """Render mesh. vertex_of (n,) source vertex per render vertex (seams of the texture double
-    them), uv (n,2), triangles (t,3) int32, normal_sum: (source vertices, t) 0/1 matrix that adds
-    the face normals around each source vertex."""
+    them), uv (n,2), triangles (t,3) int32 of render vertices; corners: the same as three (t,)
+    arrays of source vertices; normal_sum: (n, t) 0/1 matrix that adds the face normals around
+    each render vertex, across seams."""
 
     vertex_of: NDArray[np.int32]
     uv: NDArray[np.float32]
     triangles: NDArray[np.int32]
+    corners: tuple[NDArray[np.int32], ...]
     normal_sum: sparse.csr_matrix
+
+
+def make_mesh(
+    vertex_of: NDArray[np.int32], uv: NDArray[np.float32], triangles: NDArray[np.int32]
+) -> Mesh:
+    """A mesh from its three arrays; the rest of it is derived."""
+    corners = vertex_of[triangles]
+    columns = np.repeat(np.arange(len(triangles)), 3)
+    shape = (int(vertex_of.max()) + 1, len(triangles))
+    ones = np.ones(triangles.size, np.float32)
+    around = sparse.csr_matrix((ones, (corners.ravel(), columns)), shape=shape)
+    return Mesh(
+        vertex_of=vertex_of.astype(np.int32),
+        uv=uv.astype(np.float32),
+        triangles=triangles.astype(np.int32),
+        corners=tuple(np.ascontiguousarray(corners.T.astype(np.int32))),
+        normal_sum=around[vertex_of],
+    )
 
 
 @dataclass(frozen=True)
@@ -225,17 +245,7 @@ def _weld(
     unique, inverse = np.unique(pairs, return_inverse=True)
     vertex_of = (unique >> 32).astype(np.int32)
     tri = inverse.reshape(-1, 3).astype(np.int32)
-    corner = vertex_of[tri]
-    rows = corner.ravel()
-    cols = np.repeat(np.arange(len(tri)), 3)
-    shape = (int(vertex_of.max()) + 1, len(tri))
-    ones = np.ones(len(rows), np.float32)
-    return Mesh(
-        vertex_of=vertex_of,
-        uv=uv[unique & 0xFFFFFFFF],
-        triangles=tri,
-        normal_sum=sparse.csr_matrix((ones, (rows, cols)), shape=shape),
-    )
+    return make_mesh(vertex_of, uv[unique & 0xFFFFFFFF], tri)
 
 
 def _load_targets(

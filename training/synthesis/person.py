@@ -189,6 +189,8 @@ def _dress(rng: Rng, library: HeadLibrary, male: bool, hat: bool) -> tuple[Worn,
     if male and rng.random() < 0.75 or hat:
         hairs = tuple(h for h in hairs if h.name.startswith(SHORT_HAIR)) or hairs
     if rng.random() < (0.3 if hat else 0.88 if male else 0.96):
+        if rng.random() < 0.6:  # hair that hangs into the face hides what there is to learn
+            hairs = tuple(h for h in hairs if not h.name.startswith("bob")) or hairs
         worn.append(_wear(rng, "hair", hairs))
     if hat and library.parts["hat"]:
         worn.append(_wear(rng, "hat", library.parts["hat"]))
@@ -229,7 +231,7 @@ def _sample_glasses(rng: Rng) -> Glasses:
 
 
 def _sample_mask_colour(rng: Rng) -> tuple[float, float, float]:
-    colours = ((0.75, 0.78, 0.8), (0.35, 0.6, 0.8), (0.02, 0.02, 0.02), (0.3, 0.55, 0.5))
+    colours = ((0.55, 0.57, 0.6), (0.25, 0.45, 0.6), (0.02, 0.02, 0.02), (0.3, 0.55, 0.5))
     return _triple(np.array(colours[rng.integers(4)]) * np.exp(rng.normal(0, 0.15, 3)))
 
 

@@ -128,7 +128,8 @@ class Renderer:
         context = self._context
         self._surfaces = {
             (look, shadowed): context.program(
-                SURFACE_VERTEX, SURFACE_FRAGMENT % (int(look), int(shadowed))
+                SURFACE_VERTEX % (int(look), int(shadowed)),
+                SURFACE_FRAGMENT % (int(look), int(shadowed)),
             )
             for look in Look
             for shadowed in (False, True)

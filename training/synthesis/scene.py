@@ -187,11 +187,18 @@ def _sample_light(
         rng.uniform(0, 0.7) * (rng.random() < 0.6),
         rng.uniform(0, 0.5) * (rng.random() < 0.4),
     ]
+    strength = rng.uniform(*sky[mood])
+    # The camera's exposure: right on average, often a stop off.
+    exposure = np.exp(rng.normal(-0.25, 0.45)) / (strength + 0.6 * sum(strengths))
+    if mood == "behind":
+        exposure *= rng.uniform(0.5, 1.2)
+    strength *= exposure
     directions = [direction, rng.normal(size=3), rng.normal(size=3)]
     lights = tuple(
-        Light(_unit(d), _colour(rng, s)) for d, s in zip(directions, strengths, strict=True) if s > 0
+        Light(_unit(d), _colour(rng, exposure * s))
+        for d, s in zip(directions, strengths, strict=True)
+        if s > 0
     )
-    strength = rng.uniform(*sky[mood])
     ambient = (_colour(rng, strength * rng.uniform(0.15, 1.0)), _colour(rng, strength))
     wants_shadow = mood in ("hard", "mixed") and rng.random() < (0.9 if mood == "hard" else 0.5)
     shadow = float(rng.uniform(0.5, 1.0)) if wants_shadow else 0.0
