@@ -66,7 +66,8 @@ def _cut(image: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
     left, top = max(-x1, 0), max(-y1, 0)
     right, bottom = max(x2 - width, 0), max(y2 - height, 0)
     inside = image[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)]
-    if not (left or top or right or bottom):
+    # OpenCV 4.5 does not take a view of a single pixel.
+    if not (left or top or right or bottom) and inside.size > 3:
         return inside
     window = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
     window[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
