@@ -16,7 +16,7 @@ help:
 	@echo "make clean      removes everything that was built, .venv too"
 
 demo:
-	@$(ENVIRONMENT) demo -- python tools/demo $(ARGS)
+	@$(ENVIRONMENT) demo -- python -m tools.demo $(ARGS)
 
 test:
 	@$(ENVIRONMENT) dev -- python -m pytest -m "not long" $(ARGS)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds `.venv`, the environment of the demo and the tests, and runs a command in it.
 
-    python3 tools/environment.py demo -- python tools/demo/run.py
+    python3 tools/environment.py demo -- python -m tools.demo
     python3 tools/environment.py dev -- python -m pytest
 
 It holds the pinned packages of constraints.txt, real ROS 2 Jazzy from wheels, and the messages and
@@ -140,8 +140,7 @@ def build_messages() -> None:
 
 
 def cmake_install(source: Path, build: Path) -> None:
-    shutil.rmtree(build, ignore_errors=True)
-    build.mkdir(parents=True)
+    build.mkdir(parents=True, exist_ok=True)
     configure = ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release"]
     configure += [f"-DCMAKE_INSTALL_PREFIX={VENV}", "-DBUILD_TESTING=OFF"]
     configure += [f"-DPython3_EXECUTABLE={VENV / 'bin' / 'python'}"]

@@ -173,7 +173,7 @@ def test_bad_messages_say_what_is_wrong(changes: dict[str, object], expected: st
 
 def test_unknown_encoding_names_itself_and_the_package() -> None:
     message = make_message(PICTURE, "nv24")
-    with pytest.raises(ImageError, match="'nv24'.*cv_bridge"):
+    with pytest.raises(ImageError, match=r"'nv24'.*cv_bridge"):
         image_from_message(message)
 
 

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fixtures of the tests over real DDS. Without ROS 2 these tests are not collected."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import pytest
+
+from tools.demo.network import private_network
+
+if TYPE_CHECKING:
+    from rclpy.context import Context
+
+    from tests.ros.graph import NodeProcess, Probe
+
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def ros() -> Iterator[Context]:
+    """rclpy, on a domain of this session's own."""
+    pytest.importorskip("rclpy", reason="needs ROS 2")
+    from rclpy.context import Context
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in private_network().items():
+            patch.setenv(name, value)
+        context = Context()
+        context.init()
+        yield context
+        context.shutdown()
+
+
+@pytest.fixture
+def start(
+    ros: Context, tmp_path: Path, tiny_model_file: Path
+) -> Iterator[Callable[..., NodeProcess]]:
+    """Starts nodes with the tiny model, unless told otherwise, that end with the test."""
+    from tests.ros.graph import NodeProcess
+
+    nodes: list[NodeProcess] = []
+
+    def start(namespace: str = "/test", **options: Any) -> NodeProcess:
+        options.setdefault("model", tiny_model_file)
+        nodes.append(NodeProcess(tmp_path / f"node{len(nodes)}.log", namespace, **options))
+        return nodes[-1]
+
+    yield start
+    for node in nodes:
+        node.kill()
+
+
+@pytest.fixture
+def probe(ros: Context) -> Iterator[Probe]:
+    """In a namespace that no other test uses."""
+    from tests.ros.graph import Probe
+
+    probe = Probe(ros, f"/test{next(_numbers)}")
+    yield probe
+    probe.close()
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> np.ndarray:
+    """scikit-image's photo of Eileen Collins (NASA, public domain), (512, 512, 3) RGB."""
+    spec = find_spec("skimage")  # found, never imported
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs the photo that scikit-image brings: pip install scikit-image")
+    path = Path(spec.submodule_search_locations[0]) / "data" / "astronaut.png"
+    return cv2.cvtColor(cv2.imread(os.fspath(path)), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real graph for tests: the node as a process of its own, and a probe that talks to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import TransformStamped
+from headpose_ros.msg import HeadPoseArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
+
+from headpose_ros.images import message_from_image
+
+REPO = Path(__file__).resolve().parents[2]
+PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
+FRAME = "camera_optical_frame"
+
+
+class NodeProcess:
+    """`headpose_node` as a process. Parameters by name; `log` gets what it prints."""
+
+    def __init__(
+        self,
+        log: Path,
+        namespace: str = "/test",
+        *,
+        command: tuple[str, ...] = (sys.executable, "-m", "headpose_ros.headpose_node"),
+        variables: dict[str, str] | None = None,
+        **parameters: object,
+    ) -> None:
+        arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
+        for name, value in parameters.items():
+            arguments += ["-p", f"{name.replace('__', '.')}:={value}"]
+        self._log = log
+        with log.open("w") as out:
+            self.process = subprocess.Popen(
+                [*command, *arguments],
+                cwd=REPO,
+                env=os.environ if variables is None else variables,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+            )
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def wait(self) -> int:
+        """Its exit status, once it ends by itself."""
+        return self.process.wait(PATIENCE_S)
+
+    def end(self, sign: signal.Signals = signal.SIGINT) -> int:
+        """Tell it to end. Returns its exit status."""
+        self.process.send_signal(sign)
+        return self.wait()
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+class Probe:
+    """A camera and a listener in one: sends images, collects what the node makes of them."""
+
+    def __init__(self, context: Context, namespace: str = "/test") -> None:
+        self.node = Node("probe", namespace=namespace, context=context)
+        self.namespace = namespace
+        self._executor = SingleThreadedExecutor(context=context)
+        self._executor.add_node(self.node)
+        self._image = self.node.create_publisher(Image, "image", QoSProfile(depth=5))
+        self._info = self.node.create_publisher(CameraInfo, "camera_info", QoSProfile(depth=5))
+        self.poses: list[HeadPoseArray] = []
+        self.transforms: dict[str, TransformStamped] = {}
+        self.debug_images: list[Image] = []
+        self.status: DiagnosticStatus | None = None
+        subscribe = self.node.create_subscription
+        subscribe(HeadPoseArray, "head_pose", self.poses.append, QoSProfile(depth=1000))
+        subscribe(TFMessage, "/tf", self._on_tf, QoSProfile(depth=1000))
+        subscribe(DiagnosticArray, "/diagnostics", self._on_diagnostics, QoSProfile(depth=100))
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.node.destroy_node()
+
+    def until(self, condition: Callable[[], Any], what: str) -> Any:
+        """Serve callbacks until `condition` holds; its value. Fails when nothing comes of it."""
+        end = time.monotonic() + PATIENCE_S
+        while not (value := condition()):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{what}: nothing after {PATIENCE_S:.0f} s; {self.values()}")
+            self._executor.spin_once(timeout_sec=0.05)
+        return value
+
+    def values(self) -> dict[str, str]:
+        """The keys of the node's newest diagnostics."""
+        return {pair.key: pair.value for pair in self.status.values} if self.status else {}
+
+    def until_values(self, **expected: object) -> dict[str, str]:
+        """Wait for diagnostics with these values (their beginnings)."""
+
+        def there() -> dict[str, str]:
+            values = self.values()
+            met = all(values.get(k, "").startswith(str(v)) for k, v in expected.items())
+            return values if met else {}
+
+        return self.until(there, f"diagnostics with {expected}")
+
+    def until_ready(self) -> None:
+        """Wait until the node hears this probe and is heard by it."""
+        self.until(lambda: self._image.get_subscription_count(), "the node subscribes to image")
+        self.until(lambda: self._info.get_subscription_count(), "the node takes camera_info")
+        self.until_values(state="active", head_pose_subscribers=1)
+
+    def calibrate(self, info: CameraInfo) -> None:
+        """Send camera_info and wait until the node has it."""
+        self._info.publish(info)
+        self.until_values(calibrated="True")
+
+    def send(self, message: Image) -> None:
+        self._image.publish(message)
+
+    def ask(self, message: Image) -> HeadPoseArray:
+        """Send an image and wait for its heads."""
+        count = len(self.poses)
+        self.send(message)
+        self.until(lambda: len(self.poses) > count, "head_pose for an image")
+        return self.poses[-1]
+
+    def listen_to_debug_images(self) -> None:
+        topic = "head_pose/debug_image"
+        self.node.create_subscription(
+            Image, topic, self.debug_images.append, QoSProfile(depth=5, reliability=2)
+        )
+
+    def call(self, kind: type, service: str, request: object) -> Any:
+        """Call a service of the node and wait for its answer."""
+        client = self.node.create_client(kind, f"headpose/{service}")
+        self.until(client.service_is_ready, f"service {service}")
+        future = client.call_async(request)
+        self.until(future.done, f"answer of {service}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def _on_tf(self, message: TFMessage) -> None:
+        self.transforms.update((t.child_frame_id, t) for t in message.transforms)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.startswith(f"{self.namespace[1:]}/headpose"):
+                self.status = status
+
+
+def image_message(image: np.ndarray, number: int = 0) -> Image:
+    """An image (H, W, 3) RGB with a stamp that no clock gives: 1000 s and `number` / 30."""
+    nanoseconds = round(number * 1e9 / 30)
+    header = Header(frame_id=FRAME)
+    header.stamp.sec, header.stamp.nanosec = divmod(1_000_000_000_000 + nanoseconds, 10**9)
+    return message_from_image(image, header)
+
+
+def camera_info(width: int, height: int, focal_px: float) -> CameraInfo:
+    """A pinhole camera without distortion."""
+    info = CameraInfo(width=width, height=height, distortion_model="plumb_bob")
+    info.header.frame_id = FRAME
+    info.k = [focal_px, 0.0, (width - 1) / 2, 0.0, focal_px, (height - 1) / 2, 0.0, 0.0, 1.0]
+    info.d = [0.0] * 5
+    return info

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bad images, bad models, bad parameters; how the node starts and how it ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
+
+from tests.ros.graph import NodeProcess, Probe, image_message
+from tests.tiny_models import write_external_model, write_tiny_model
+from tools.demo.network import private_network
+
+Start = Callable[..., NodeProcess]
+
+
+def changed(message: Image, **changes: object) -> Image:
+    for name, value in changes.items():
+        setattr(message, name, value)
+    return message
+
+
+BAD_IMAGES = {
+    "truncated": {"data": bytes(100)},
+    "oversized": {"data": bytes(1_000_000)},
+    "zero size": {"width": 0, "height": 0, "data": b""},
+    "unknown encoding": {"encoding": "32FC1"},
+    "small step": {"step": 3},
+}
+
+
+def test_bad_images_are_counted_and_the_next_one_is_used(
+    start: Start, probe: Probe, astronaut: np.ndarray
+) -> None:
+    start(probe.namespace, latency_budget=60_000.0)  # a slow machine is not the matter here
+    probe.until_ready()
+    for count, (name, changes) in enumerate(BAD_IMAGES.items(), 1):
+        probe.send(changed(image_message(astronaut), **changes))
+        values = probe.until_values(images_failed=count)
+        assert probe.status.level == b"\x01", name
+        assert values["last_error"].startswith("image"), name
+        assert values["last_error"] in probe.status.message, name
+    assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
+    values = probe.until_values(images_processed=1)
+    assert values["images_failed"] == str(len(BAD_IMAGES))
+    assert probe.status.level == b"\x00"
+
+
+def bad_models(folder: Path) -> dict[str, Path]:
+    """A path per way of being wrong, by what the message must say."""
+    good = write_tiny_model(folder / "good.onnx")
+    truncated = folder / "truncated.onnx"
+    truncated.write_bytes(good.read_bytes()[:200])
+    return {
+        "missing.onnx": folder / "missing.onnx",
+        "truncated.onnx": truncated,
+        "112": write_tiny_model(folder / "size.onnx", size=96),
+        "62": write_tiny_model(folder / "bins.onnx", bins=66),
+        "metadata": write_tiny_model(folder / "bare.onnx", properties={}),
+        "external": write_external_model(folder / "external.onnx"),
+    }
+
+
+def change_state(probe: Probe, transition: int) -> bool:
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return probe.call(ChangeState, "change_state", request).success
+
+
+def state(probe: Probe) -> str:
+    return probe.call(GetState, "get_state", GetState.Request()).current_state.label
+
+
+def set_parameters(probe: Probe, **values: object) -> list[str]:
+    """The reasons for which values were refused, "" for those that were taken."""
+    parameters = [
+        Parameter(name.replace("__", "."), value=value).to_parameter_msg()
+        for name, value in values.items()
+    ]
+    request = SetParameters.Request(parameters=parameters)
+    results = probe.call(SetParameters, "set_parameters", request).results
+    return ["" if result.successful else result.reason for result in results]
+
+
+def test_bad_models_are_refused_at_configure(
+    start: Start, probe: Probe, tmp_path: Path, tiny_model_file: Path, astronaut: np.ndarray
+) -> None:
+    """With what was expected; after each the node can be configured again, and at last it is."""
+    start(probe.namespace, autostart=False)
+    for told, path in bad_models(tmp_path).items():
+        assert set_parameters(probe, model=str(path)) == [""]
+        assert not change_state(probe, Transition.TRANSITION_CONFIGURE)
+        assert state(probe) == "unconfigured"
+        values = probe.until_values(
+            state="unconfigured", last_error=f"cannot be configured: {path}"
+        )
+        assert told in values["last_error"]
+        assert probe.status.level == b"\x02"
+    assert set_parameters(probe, model=str(tiny_model_file)) == [""]
+    assert change_state(probe, Transition.TRANSITION_CONFIGURE)
+    assert change_state(probe, Transition.TRANSITION_ACTIVATE)
+    probe.until_ready()
+    assert len(probe.ask(image_message(astronaut)).heads) == 1
+
+
+def test_failed_autostart_ends_with_a_message(start: Start, tmp_path: Path) -> None:
+    node = start(model=tmp_path / "missing.onnx")
+    assert node.wait() == 1
+    assert "missing.onnx" in node.output()
+    assert "Traceback" not in node.output()
+
+
+def test_missing_device_is_refused_without_fallback(start: Start) -> None:
+    node = start(device="tensorrt", allow_cpu_fallback=False)
+    assert node.wait() == 1
+    assert "tensorrt" in node.output()
+
+
+def test_missing_device_falls_back_and_says_so(start: Start, probe: Probe) -> None:
+    node = start(probe.namespace, device="tensorrt")
+    values = probe.until_values(state="active")
+    assert (values["device_asked"], values["device"]) == ("tensorrt", "cpu")
+    assert "device asked: tensorrt, got: cpu" in node.output()
+
+
+def test_life_cycle_in_every_order(start: Start, probe: Probe, astronaut: np.ndarray) -> None:
+    """Up and down twice; a transition that the state does not have does not end the node."""
+    start(probe.namespace, autostart=False)
+    assert state(probe) == "unconfigured"
+    up = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
+    down = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    for number in range(2):
+        assert all(change_state(probe, transition) for transition in up)
+        probe.until_ready()
+        assert len(probe.ask(image_message(astronaut, number)).heads) == 1
+        assert all(change_state(probe, transition) for transition in down)
+    assert state(probe) == "unconfigured"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_it_cleanly(
+    start: Start, probe: Probe, astronaut: np.ndarray, sign: signal.Signals
+) -> None:
+    node = start(probe.namespace)
+    probe.until_ready()
+    for number in range(20):  # one of them is in work when the signal comes
+        probe.send(image_message(astronaut, number))
+    assert node.end(sign) == 0
+    assert "Traceback" not in node.output()
+
+
+def test_live_parameters(start: Start, probe: Probe, astronaut: np.ndarray) -> None:
+    """They take effect on the next image; what is out of range is refused with the range."""
+    start(probe.namespace)
+    probe.until_ready()
+    assert len(probe.ask(image_message(astronaut, 0)).heads) == 1
+    assert set_parameters(probe, detector__min_face_size=400.0) == [""]
+    assert len(probe.ask(image_message(astronaut, 1)).heads) == 0
+    assert set_parameters(probe, detector__min_face_size=24.0) == [""]
+    assert len(probe.ask(image_message(astronaut, 2)).heads) == 1
+    (reason,) = set_parameters(probe, detector__score_threshold=1.5)
+    assert "score_threshold" in reason
+    assert "1.0" in reason
+    (reason,) = set_parameters(probe, id_prefix="1")
+    assert "id_prefix" in reason
+    (reason,) = set_parameters(probe, autostart=False)
+    assert "read-only" in reason
+    assert len(probe.ask(image_message(astronaut, 3)).heads) == 1
+
+
+def test_bad_parameter_at_start_ends_with_a_message(start: Start) -> None:
+    node = start(max_faces=0)
+    assert node.wait() == 2
+    assert "max_faces" in node.output()
+
+
+def test_runs_in_a_bare_shell(probe: Probe, start: Start) -> None:
+    """The installed node, with no variable but those that separate this test from others."""
+    installed = Path(sys.prefix) / "lib" / "headpose_ros" / "headpose_node"
+    if not installed.exists():
+        pytest.skip(f"needs the installed node ({installed})")
+    bare = ("env", "-i", *(f"{k}={v}" for k, v in private_network().items()), str(installed))
+    start(probe.namespace, command=bare)
+    probe.until_ready()
+    assert probe.ask(image_message(np.zeros((48, 64, 3), np.uint8))).heads == []

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A ROS 2 graph that no other one hears and that hears no other one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+PROFILE = Path(__file__).resolve().parents[2] / "config" / "fastdds_localhost.xml"
+
+
+def private_network() -> dict[str, str]:
+    """Variables for processes that shall hear each other, on this machine, and nobody else.
+
+    The domain is this process's own: 1 to 100, which leaves no port to the system's own choices.
+    """
+    return {
+        "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
+        "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
+        "FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE),  # up to Fast DDS 2
+        "FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE),
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+    }
