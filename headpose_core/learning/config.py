@@ -66,6 +66,7 @@ def changed_settings(saved: dict[str, Any], config: TrainConfig) -> list[str]:
 
 
 def fingerprint(config: TrainConfig) -> str:
-    """Short hash of the settings, for the metadata of the weights."""
-    text = json.dumps(to_json(config), sort_keys=True)
+    """Short hash of the settings that decide the result, for the metadata of the weights."""
+    decisive = {k: v for k, v in to_json(config).items() if k not in _FREE_TO_CHANGE}
+    text = json.dumps(decisive, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -78,16 +78,18 @@ def normal_nll(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> Fl
 def fit_temperature(logits: NDArray[np.float32], labels: FloatArray) -> FloatArray:
     """Temperatures (3,) that make the labels most likely; logits (N, 3, 62).
 
-    The search is over a grid of 1 % steps from 0.1 to 20, by `normal_nll` of what
-    `bins.decode` makes of the logits, so it fits what users of the model see. An angle
-    without labels keeps 1.
+    The search between 0.1 and 20, to 1 %, is by `normal_nll` of what `bins.decode` makes of
+    the logits, so it fits what users of the model see. An angle without labels keeps 1.
     """
-    grid = np.exp(np.arange(math.log(0.1), math.log(20.0), 0.01))
-    likelihood = np.empty((len(grid), 3))
-    for row, temperature in zip(likelihood, grid, strict=True):
-        estimate = decode(logits, np.full(3, temperature))
-        row[:] = np.nansum(normal_nll(estimate.mean_deg, estimate.std_deg, labels), axis=0)
-    best = grid[likelihood.argmin(axis=0)]
+    best = np.full(3, math.sqrt(0.1 * 20.0))
+    for reach in (math.log(20.0 / 0.1) / 2, 0.2):
+        grid = best * np.exp(np.linspace(-reach, reach, 41))[:, None]
+        likelihood = []
+        for temperature in grid:
+            estimate = decode(logits, temperature)
+            nll = normal_nll(estimate.mean_deg, estimate.std_deg, labels)
+            likelihood.append(np.nansum(nll, axis=0))
+        best = np.take_along_axis(grid, np.argmin(likelihood, axis=0)[None], axis=0)[0]
     return np.asarray(np.where(np.isfinite(labels).any(axis=0), best, 1.0))
 
 

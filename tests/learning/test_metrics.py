@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headpose_core.bins import BIN_CENTRES_DEG, decode
+from headpose_core.learning.metrics import (
+    accuracy,
+    calibration,
+    fit_temperature,
+    mirror_difference,
+    normal_nll,
+)
+
+
+def test_accuracy_by_hand() -> None:
+    labels = np.array([[10.0, 0.0, 0.0], [-40.0, 10.0, 5.0], [70.0, 0.0, 0.0]])
+    errors = np.array([[1.0, -2.0, 3.0], [-4.0, 2.0, 0.0], [9.0, 0.0, -6.0]])
+    numbers = accuracy(labels + errors, labels)
+    assert numbers["n"] == 3
+    expected = {"yaw": 14 / 3, "pitch": 4 / 3, "roll": 3.0, "mean": 3.0}
+    assert numbers["mae"] == pytest.approx(expected)
+    assert numbers["by_yaw"] == pytest.approx({"0-30": 2.0, "30-60": 2.0, "60-99": 5.0})
+    assert numbers["bias"] == pytest.approx({"yaw": 2.0, "pitch": 0.0, "roll": -1.0})
+
+
+def test_geodesic_error_of_one_axis_is_its_angle() -> None:
+    labels = np.zeros((2, 3))
+    numbers = accuracy(np.array([[0.0, 4.0, 0.0], [0.0, 0.0, -8.0]]), labels)
+    assert numbers["geodesic"] == pytest.approx(6.0)
+
+
+def test_angles_without_a_label_do_not_count() -> None:
+    labels = np.array([[10.0, 5.0, np.nan], [20.0, 5.0, np.nan]])
+    numbers = accuracy(labels + [[2.0, 4.0, 50.0], [2.0, 4.0, 50.0]], labels)
+    assert numbers["mae"] == {"yaw": 2.0, "pitch": 4.0, "roll": None, "mean": 3.0}
+    assert numbers["by_yaw"] == {"0-30": 3.0, "30-60": None, "60-99": None}
+    assert numbers["geodesic"] is None
+
+
+def test_mirrored_predictions_agree_when_yaw_and_roll_change_sign() -> None:
+    predicted = np.array([[20.0, -5.0, 7.0]])
+    assert mirror_difference(predicted, np.array([[-20.0, -5.0, -7.0]])) == 0.0
+    assert mirror_difference(predicted, np.array([[-23.0, -5.0, -7.0]])) == pytest.approx(1.0)
+
+
+def test_honest_spread_covers_what_a_normal_distribution_covers() -> None:
+    rng = np.random.default_rng(0)
+    std = rng.uniform(1, 9, (20000, 3))
+    labels = rng.normal(0, std)
+    honest = calibration(np.zeros_like(std), std, labels)
+    assert honest["coverage_1sigma"] == pytest.approx(0.683, abs=0.005)
+    assert honest["coverage_2sigma"] == pytest.approx(0.954, abs=0.005)
+    assert honest["sharpness"]["pitch"] == pytest.approx(5.0, abs=0.05)
+    bold, shy = (calibration(np.zeros_like(std), k * std, labels) for k in (0.5, 2.0))
+    assert honest["nll"] < min(bold["nll"], shy["nll"])
+    assert bold["coverage_1sigma"] < 0.4 and shy["coverage_1sigma"] > 0.95
+
+
+def test_normal_likelihood_by_hand() -> None:
+    nll = normal_nll(np.array([[1.0]]), np.array([[2.0]]), np.array([[5.0]]))
+    assert nll[0, 0] == pytest.approx(0.5 * 4 + np.log(2) + 0.5 * np.log(2 * np.pi))
+
+
+def test_fitted_temperature_finds_the_spread_of_the_errors() -> None:
+    # Distributions with a spread of 4 degrees; the errors have 8, 4 and 2.
+    rng = np.random.default_rng(1)
+    means = rng.uniform(-30, 30, (1500, 3))
+    logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 4.0) ** 2).astype(np.float32)
+    labels = means + rng.normal(0, (8.0, 4.0, 2.0), means.shape)
+    temperature = fit_temperature(logits, labels)
+    assert temperature == pytest.approx([4.0, 1.0, 0.25], rel=0.08)
+    fitted = decode(logits, temperature)
+    coverage = calibration(fitted.mean_deg, fitted.std_deg, labels)["coverage_1sigma_by_angle"]
+    assert list(coverage.values()) == pytest.approx([0.683] * 3, abs=0.03)
+
+
+def test_an_angle_without_labels_keeps_its_temperature() -> None:
+    logits = np.random.default_rng(0).normal(size=(10, 3, 62)).astype(np.float32)
+    labels = np.column_stack([np.zeros((10, 2)), np.full(10, np.nan)])
+    assert fit_temperature(logits, labels)[2] == 1.0

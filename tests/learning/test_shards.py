@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from headpose_core.learning.shards import RenderedShards, in_holdout, read_shard
+from tests.learning.drawn_faces import draw_face, write_shard
+
+
+def test_faces_come_back_as_they_were_written(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0, 5)
+    shards = RenderedShards([tmp_path])
+    assert shards.rescan() == 5 and len(shards) == 5
+    face = shards[3]
+    rng = np.random.default_rng(3)
+    angles = rng.uniform((-60, -30, -30), (60, 30, 30))
+    np.testing.assert_allclose(face.angles_deg, angles, atol=1e-4)
+    picture = draw_face(angles, int(rng.integers(0, 120)))
+    assert np.abs(face.image.astype(float) - picture).mean() < 2.0
+    with pytest.raises(IndexError):
+        shards[5]
+
+
+def test_new_shards_are_appended_and_old_faces_keep_their_index(tmp_path: Path) -> None:
+    write_shard(tmp_path, 7, 4, first_seed=100)
+    shards = RenderedShards([tmp_path])
+    shards.rescan()
+    before = shards[2].angles_deg
+    write_shard(tmp_path, 1, 3, first_seed=200)
+    (tmp_path / "shard-00009.npz.tmp").write_bytes(b"half a file")
+    assert shards.rescan() == 3 and shards.rescan() == 0
+    assert (shards[2].angles_deg == before).all()
+    assert shards[4].name == "shard-00001/0"
+    again = RenderedShards([tmp_path])
+    again.add(shards.files)
+    assert (again[6].angles_deg == shards[6].angles_deg).all()
+
+
+def test_the_holdout_depends_on_the_seeds_alone(tmp_path: Path) -> None:
+    write_shard(tmp_path / "a", 0, 60, first_seed=0)
+    write_shard(tmp_path / "b", 0, 60, first_seed=60)
+    first = RenderedShards([tmp_path / "a", tmp_path / "b"], holdout_share=0.2)
+    second = RenderedShards([tmp_path / "b", tmp_path / "a"], holdout_share=0.2)
+    first.rescan()
+    second.rescan()
+
+    def held(shards: RenderedShards) -> set[tuple[float, ...]]:
+        return {tuple(shards[int(index)].angles_deg) for index in shards.holdout}
+
+    assert held(first) == held(second) and held(first)
+    assert not set(first.holdout) & set(first.training)
+    assert len(first.holdout) + len(first.training) == 120
+
+
+@pytest.mark.parametrize("start, step", [(0, 1), (10**9, 1), (0, 1000)])
+def test_the_holdout_has_the_share_that_was_asked_for(start: int, step: int) -> None:
+    seeds = start + step * np.arange(20000, dtype=np.int64)
+    assert in_holdout(seeds, 0.02).mean() == pytest.approx(0.02, abs=0.006)
+    assert not in_holdout(seeds, 0.0).any()
+
+
+def test_broken_shards_are_named(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, 0, 4)
+    arrays = dict(np.load(path))
+    np.savez(path, **{k: v for k, v in arrays.items() if k != "angles_deg"})
+    with pytest.raises(ValueError, match=r"shard-00000.npz; \['angles_deg'\] missing"):
+        read_shard(path)
+    np.savez(path, **(arrays | {"box": arrays["box"][:2]}))
+    with pytest.raises(ValueError, match="disagree about the number of faces"):
+        read_shard(path)
+    np.savez(path, **(arrays | {"jpeg": np.zeros_like(arrays["jpeg"])}))
+    with pytest.raises(ValueError, match=r"face 1 of .* is not a JPEG"):
+        read_shard(path).image(1)
+
+
+def test_a_face_without_a_label_is_counted_and_left_out(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, 0, 4)
+    arrays = dict(np.load(path))
+    arrays["angles_deg"][1, 2] = np.nan
+    np.savez(path, **arrays)
+    shards = RenderedShards([tmp_path], holdout_share=0.0)
+    shards.rescan()
+    assert shards.training.tolist() == [0, 2, 3]
+    assert dict(shards.skipped) == {"label is not finite": 1}

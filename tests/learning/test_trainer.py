@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from headpose_core.learning.checkpoint import MetricsLog, load_checkpoint, write_atomically
+from headpose_core.learning.config import TrainConfig
+from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
+from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
+from headpose_core.learning.schedule import ScheduleConfig, crop_size, epoch_order
+from headpose_core.learning.trainer import Trainer, train
+from tests.learning.drawn_faces import write_shard
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def small_run(data: Path, out: Path, **changes: Any) -> TrainConfig:
+    """A run of seconds: 8 channels, 3 epochs of 8 batches, smaller crops at first."""
+    return replace(
+        TrainConfig(
+            data=(data,),
+            out=out,
+            network=NetworkConfig(width=8),
+            optimizer=OptimizerConfig(lr=3e-3, clip_norm=5.0, ema_decay=0.9),
+            schedule=ScheduleConfig(
+                epochs=3,
+                views_per_epoch=128,
+                batch_size=16,
+                crop_sizes=((0.0, 48), (0.6, 112)),
+            ),
+            holdout_share=0.1,
+            threads=1,
+            device="cpu",
+        ),
+        **changes,
+    )
+
+
+def records(run: Path) -> list[dict[str, Any]]:
+    """The lines of a run's metrics.jsonl."""
+    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two shards with 240 drawn faces."""
+    folder = tmp_path_factory.mktemp("faces")
+    write_shard(folder, 0, 120)
+    write_shard(folder, 1, 120, first_seed=1000)
+    return folder
+
+
+def test_a_network_learns_to_read_drawn_faces(faces: Path, tmp_path: Path) -> None:
+    schedule = ScheduleConfig(
+        epochs=20, views_per_epoch=192, batch_size=32, crop_sizes=((0.0, 48), (0.99, 112))
+    )
+    train(small_run(faces, tmp_path, schedule=schedule))
+    lines = records(tmp_path)
+    start, end = lines[0]["holdout"], lines[-1]["holdout"]
+    assert start["faces"] == end["faces"] > 10
+    assert end["yaw"] < 0.7 * start["yaw"]
+    assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+
+
+def test_what_a_run_leaves_behind(faces: Path, tmp_path: Path) -> None:
+    weights = train(small_run(faces, tmp_path))
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"checkpoint.pt", "weights.safetensors", "metrics.jsonl", "config.json"}
+    lines = records(tmp_path)
+    assert [line["views"] for line in lines] == [128, 256, 384]
+    assert [line["crop_size"] for line in lines] == [48, 48, 112]
+    assert [line["progress"] for line in lines] == pytest.approx([1 / 3, 2 / 3, 1.0])
+    assert lines[-1]["left_s"] == pytest.approx(0.0)
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["network"] == {"backbone": "resnet18", "width": 8}
+    assert load_file(weights)["classifiers.weight"].shape == (186, 64)
+
+
+def run_process(faces: Path, out: Path) -> subprocess.Popen[bytes]:
+    """The command line with the settings of `small_run`, a checkpoint after each step."""
+    command = (
+        f"{sys.executable} -m training.train_teacher --data {faces} --out {out} "
+        "--network.width 8 --optimizer.lr 3e-3 --optimizer.clip-norm 5 --optimizer.ema-decay 0.9 "
+        "--schedule.epochs 3 --schedule.views-per-epoch 128 --schedule.batch-size 16 "
+        "--schedule.crop-sizes 0 48 0.6 112 --holdout-share 0.1 --threads 1 --device cpu "
+        "--checkpoint-minutes 0"
+    )
+    return subprocess.Popen(command.split(), cwd=REPOSITORY, stdout=subprocess.DEVNULL)
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
+    faces: Path, tmp_path: Path
+) -> None:
+    unbroken = load_file(train(small_run(faces, tmp_path / "unbroken")))
+    out = tmp_path / "killed"
+    process = run_process(faces, out)
+    while process.poll() is None:
+        state = load_checkpoint(out / "checkpoint.pt")
+        if state and state["views"] >= 176:  # in the middle of the second epoch
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        time.sleep(0.01)
+    assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    assert run_process(faces, out).wait() == 0
+    resumed = load_file(out / "weights.safetensors")
+    assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
+    assert [line["views"] for line in records(out)] == [128, 256, 384]
+
+
+def test_faces_that_are_rendered_meanwhile_are_used(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    write_shard(data, 0, 60)
+
+    class Renderer(Trainer):
+        def measure_holdout(self) -> dict[str, float]:
+            write_shard(data, 1 + self.epoch, 30, first_seed=1000 * (1 + self.epoch))
+            return {}
+
+    Renderer(small_run(data, tmp_path / "run", holdout_share=0.0)).run()
+    assert [line["faces"] for line in records(tmp_path / "run")] == [60, 90, 120]
+
+
+def test_other_settings_do_not_continue_a_run(faces: Path, tmp_path: Path) -> None:
+    config = small_run(faces, tmp_path)
+    before = load_file(train(config))
+    with pytest.raises(ValueError, match="other settings of: optimizer, seed"):
+        train(replace(config, seed=1, optimizer=OptimizerConfig(lr=1e-5)))
+    # These may change. The run is over, so its weights stay.
+    after = load_file(train(replace(config, workers=1, holdout_every=7)))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_workers_see_the_same_views(faces: Path, tmp_path: Path) -> None:
+    one = load_file(train(small_run(faces, tmp_path / "none", workers=0)))
+    two = load_file(train(small_run(faces, tmp_path / "two", workers=2)))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(faces: Path, tmp_path: Path) -> None:
+    network = HeadPoseNet(NetworkConfig(width=8))
+    with torch.no_grad():
+        network.classifiers.bias[5] = float("nan")
+    save_weights(tmp_path / "broken.safetensors", network, {})
+    config = small_run(faces, tmp_path / "run", init=tmp_path / "broken.safetensors")
+    with pytest.raises(RuntimeError, match="not finite after 0 views"):
+        train(config)
+    batch = load_checkpoint(tmp_path / "run" / "diverged.pt")
+    assert batch is not None and batch["crops"].shape == (16, 48, 48, 3)
+
+
+def test_a_run_starts_from_given_weights_and_widens_them(faces: Path, tmp_path: Path) -> None:
+    first = train(small_run(faces, tmp_path / "first"))
+    wide = NetworkConfig(width=16)
+    trainer = Trainer(small_run(faces, tmp_path / "wide", init=first, network=wide))
+    assert trainer.network.config == wide
+    trainer.faces.rescan()
+    trainer.crop_size = 112
+    end_of_first = records(tmp_path / "first")[-1]["holdout"]["mean"]
+    assert trainer.measure_holdout()["mean"] == pytest.approx(end_of_first, abs=1e-3)
+
+
+def test_a_directory_without_shards_is_named(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=f"shard-.*npz with faces in {tmp_path}"):
+        train(small_run(tmp_path, tmp_path / "run"))
+
+
+def test_a_schedule_in_minutes_ends_in_time(faces: Path, tmp_path: Path) -> None:
+    schedule = ScheduleConfig(minutes=0.02, views_per_epoch=10**6, batch_size=16)
+    train(small_run(faces, tmp_path, schedule=schedule))
+    assert records(tmp_path)[-1]["progress"] == 1.0
+    assert 0 < records(tmp_path)[-1]["views"] < 10**6
+
+
+def test_learning_rate_rises_then_falls_to_nothing() -> None:
+    config = OptimizerConfig(lr=0.1, warmup=0.1)
+    rates = [learning_rate(config, progress) for progress in np.linspace(0, 1, 101)]
+    assert rates[0] == 0.0 and rates[-1] == pytest.approx(0.0, abs=1e-12)
+    assert int(np.argmax(rates)) == 10 and rates[10] == pytest.approx(0.1, rel=0.03)
+    assert learning_rate(OptimizerConfig(lr=0.1), 0.5) == pytest.approx(0.05)
+
+
+def test_crop_sizes_follow_the_progress() -> None:
+    config = ScheduleConfig(crop_sizes=((0.0, 64), (0.5, 80), (0.8, 112)))
+    sizes = [crop_size(config, progress) for progress in (0.0, 0.49, 0.5, 0.8, 1.2)]
+    assert sizes == [64, 64, 80, 112, 112]
+
+
+@pytest.mark.parametrize(
+    "sizes", [(), ((0.1, 112),), ((0.0, 112), (0.5, 64)), ((0.0, 64), (0.7, 80), (0.5, 112))]
+)
+def test_crop_sizes_that_make_no_sense_are_refused(sizes: tuple[tuple[float, int], ...]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        ScheduleConfig(crop_sizes=sizes)
+
+
+def test_an_epoch_uses_every_face_as_often_as_any_other() -> None:
+    pool = np.array([3, 5, 8, 11])
+    order = epoch_order(pool, views=10, seed=0, epoch=0)
+    counts = [int((order == face).sum()) for face in pool]
+    assert sum(counts) == 10 and max(counts) - min(counts) <= 1
+    assert sorted(epoch_order(pool, views=0, seed=0, epoch=3)) == pool.tolist()
+    assert not np.array_equal(order, epoch_order(pool, views=10, seed=0, epoch=1))
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail(unfinished: Path) -> None:
+        unfinished.write_text("half")
+        raise OSError("no space left on device")
+
+    with pytest.raises(OSError, match="no space"):
+        write_atomically(path, fail)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_metrics_beyond_the_checkpoint_are_written_once(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"views": 10}\n{"views": 20}\n{"views": 30}\n{"vi')
+    MetricsLog(path, views=20).append({"views": 30, "again": True})
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert lines == [{"views": 10}, {"views": 20}, {"views": 30, "again": True}]

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from headpose_core.crop import CROP_RULE
+from headpose_core.learning.export import (
+    export_model,
+    fold_normalisation,
+    parity_crops,
+    round_to_half,
+)
+from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
+from headpose_core.runtime import HeadPoseModel
+from tests.tiny_models import METADATA
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def network() -> HeadPoseNet:
+    """A small network with statistics, scales and branches of a trained one."""
+    torch.manual_seed(0)
+    network = HeadPoseNet(NetworkConfig(width=8))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.1 * torch.randn_like(parameter))
+    network.train()(torch.from_numpy(parity_crops()))
+    return network.eval()
+
+
+def logits(network: HeadPoseNet, crops: np.ndarray) -> np.ndarray:
+    with torch.inference_mode():
+        return network(torch.from_numpy(crops)).numpy()
+
+
+def test_folding_keeps_the_function_and_leaves_no_normalisation(network: HeadPoseNet) -> None:
+    folded = fold_normalisation(network)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
+    crops = parity_crops()
+    np.testing.assert_allclose(logits(folded, crops), logits(network, crops), atol=1e-4)
+
+
+def test_the_file_computes_what_the_network_does(network: HeadPoseNet, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    assert export_model(network, METADATA, path) <= 1e-4
+    model = HeadPoseModel.load(path)
+    assert model.metadata.name == METADATA.name
+    assert model.metadata.temperature.tolist() == METADATA.temperature.tolist()
+    crops = parity_crops()
+    for some in (crops[:1], crops[:5], crops[2:2]):
+        expected = logits(network, some) if len(some) else np.empty((0, 3, 62))
+        # Storage in float16 is all that may differ.
+        np.testing.assert_allclose(model.infer(some), expected, atol=0.02)
+    rounded = round_to_half(fold_normalisation(network))
+    np.testing.assert_allclose(model.infer(crops), logits(rounded, crops), atol=1e-4)
+
+
+def test_weights_are_stored_in_half_and_used_in_single_precision(
+    network: HeadPoseNet, tmp_path: Path
+) -> None:
+    export_model(network, METADATA, tmp_path / "model.onnx")
+    model = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+    large = [tensor for tensor in model.graph.initializer if np.prod(tensor.dims) > 62]
+    assert large and all(tensor.data_type == onnx.TensorProto.FLOAT16 for tensor in large)
+    inferred = onnx.shape_inference.infer_shapes(model)
+    halves = {tensor.name for tensor in model.graph.initializer if tensor.data_type == 10}
+    for node in model.graph.node:
+        if node.op_type != "Cast":
+            assert not halves & set(node.input)
+    kinds = {value.type.tensor_type.elem_type for value in inferred.graph.value_info}
+    assert onnx.TensorProto.FLOAT16 not in kinds
+    assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_weights_that_half_precision_cannot_hold_are_refused(
+    network: HeadPoseNet, tmp_path: Path
+) -> None:
+    broken = HeadPoseNet(network.config)
+    broken.load_state_dict(network.state_dict())
+    with torch.no_grad():
+        broken.classifiers.weight[0, 0] = 1e5
+    with pytest.raises(ValueError, match=r"classifiers.weight has larger ones"):
+        export_model(broken, METADATA, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_differs_from_pytorch_is_not_written(
+    network: HeadPoseNet, tmp_path: Path
+) -> None:
+    class Drifting(HeadPoseNet):
+        """Computes something else while it is traced than when it is asked again."""
+
+        def forward(self, crops: torch.Tensor) -> torch.Tensor:
+            shift = 0.0 if torch.jit.is_tracing() else 1e-3
+            return super().forward(crops) + shift
+
+    drifting = Drifting(network.config)
+    drifting.load_state_dict(network.state_dict())
+    with pytest.raises(RuntimeError, match=r"expected logits within 0.0001"):
+        export_model(drifting, METADATA, tmp_path / "model.onnx")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_line(network: HeadPoseNet, tmp_path: Path) -> None:
+    save_weights(tmp_path / "w.safetensors", network, {})
+    entry = {
+        "mae": {"yaw": 1.0, "pitch": 2.0, "roll": 3.0, "mean": 2.0},
+        "n": 5,
+        "missed": 1,
+        "by_yaw": {},
+        "geodesic": 3.0,
+        "coverage_1sigma": 0.7,
+    }
+    results = {"dataset": "aflw2000", "models": {"m": entry}}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    command = (
+        f"{sys.executable} -m training.export --weights {tmp_path}/w.safetensors "
+        f"--out {tmp_path}/out/m.onnx --temperature 1.5 0.7 0.9 --metrics {tmp_path}/results.json"
+    )
+    done = subprocess.run(
+        command.split(), cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert "largest difference of a logit" in done.stdout
+    model = onnx.load(tmp_path / "out" / "m.onnx")
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties["temperature"]) == [1.5, 0.7, 0.9]
+    assert json.loads(properties["crop"]) == CROP_RULE
+    assert json.loads(properties["metrics"])["aflw2000"]["mae"]["mean"] == 2.0
+    assert properties["git_hash"]
