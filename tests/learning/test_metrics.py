@@ -33,7 +33,7 @@ def test_geodesic_error_of_one_axis_is_its_angle() -> None:
 
 def test_angles_without_a_label_do_not_count() -> None:
     labels = np.array([[10.0, 5.0, np.nan], [20.0, 5.0, np.nan]])
-    numbers = accuracy(labels + [[2.0, 4.0, 50.0], [2.0, 4.0, 50.0]], labels)
+    numbers = accuracy(labels + np.array([2.0, 4.0, 50.0]), labels)
     assert numbers["mae"] == {"yaw": 2.0, "pitch": 4.0, "roll": None, "mean": 3.0}
     assert numbers["by_yaw"] == {"0-30": 3.0, "30-60": None, "60-99": None}
     assert numbers["geodesic"] is None
