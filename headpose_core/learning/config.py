@@ -32,6 +32,8 @@ class TrainConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    detected_only: bool = False
+    """Leave out the rendered faces that the detector misses."""
     seed: int = 0
     holdout_share: float = 0.02
     """Share of the faces, by a hash of their seed, that is measured and never trained on."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from headpose_core.learning.datasets import LabelledFace
 from headpose_core.types import FloatArray, Image
 
-FIELDS = ("jpeg", "offsets", "angles_deg", "box", "seed")
+FIELDS = ("jpeg", "offsets", "angles_deg", "box", "detected", "seed")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Shard:
 
     jpeg: all JPEG files, concatenated. offsets: (N + 1,) where each starts.
     angles_deg: (N, 3) float64. boxes: (N, 4) float32, pixels of the context image.
+    detected: (N,) whether the box is the detector's; else it is fitted to what it would say.
     seeds: (N,) int64, the seed each face was rendered from.
     """
 
@@ -37,6 +38,7 @@ class Shard:
     offsets: NDArray[np.int64]
     angles_deg: FloatArray
     boxes: NDArray[np.float32]
+    detected: NDArray[np.bool_]
     seeds: NDArray[np.int64]
 
     def __len__(self) -> int:
@@ -64,11 +66,13 @@ def read_shard(path: Path) -> Shard:
         offsets=arrays["offsets"].astype(np.int64),
         angles_deg=arrays["angles_deg"].astype(np.float64),
         boxes=arrays["box"].astype(np.float32),
+        detected=arrays["detected"].astype(bool),
         seeds=arrays["seed"].astype(np.int64),
     )
     count = len(shard)
-    shapes = (shard.offsets.shape, shard.angles_deg.shape, shard.boxes.shape)
-    if shapes != ((count + 1,), (count, 3), (count, 4)):
+    parts = (shard.offsets, shard.angles_deg, shard.boxes, shard.detected)
+    shapes = tuple(part.shape for part in parts)
+    if shapes != ((count + 1,), (count, 3), (count, 4), (count,)):
         raise ValueError(f"arrays of {path} disagree about the number of faces: {shapes}")
     return shard
 
@@ -77,13 +81,20 @@ class RenderedShards:
     """All shards of some directories, as one sequence of labelled faces that may grow.
 
     A face keeps its index: new shards are appended. Which faces are held out depends on
-    their seed alone, so it is the same in every run and on every machine.
+    their seed alone, so it is the same in every run and on every machine. `detected_only`
+    leaves out, for both, the faces that the detector misses: the network never gets them.
     """
 
-    def __init__(self, directories: Sequence[Path], holdout_share: float = 0.02) -> None:
+    def __init__(
+        self,
+        directories: Sequence[Path],
+        holdout_share: float = 0.02,
+        detected_only: bool = False,
+    ) -> None:
         self.skipped: Counter[str] = Counter()
         self._directories = [Path(directory) for directory in directories]
         self._holdout_share = holdout_share
+        self._detected_only = detected_only
         self._shards: list[Shard] = []
         self._starts: list[int] = [0]
         self._training = np.empty(0, np.int64)
@@ -99,14 +110,20 @@ class RenderedShards:
         for file in files:
             shard = read_shard(Path(file))
             held = in_holdout(shard.seeds, self._holdout_share)
+            usable = self._usable(shard)
             numbers = self._starts[-1] + np.arange(len(shard))
-            finite = np.isfinite(shard.angles_deg).all(axis=1)
-            if not finite.all():
-                self.skipped["label is not finite"] += int((~finite).sum())
-            self._training = np.append(self._training, numbers[~held & finite])
-            self._holdout = np.append(self._holdout, numbers[held & finite])
+            self._training = np.append(self._training, numbers[~held & usable])
+            self._holdout = np.append(self._holdout, numbers[held & usable])
             self._shards.append(shard)
             self._starts.append(self._starts[-1] + len(shard))
+
+    def _usable(self, shard: Shard) -> NDArray[np.bool_]:
+        """Which faces to use (N,); the others are counted in `skipped`."""
+        finite = np.isfinite(shard.angles_deg).all(axis=1)
+        missed = finite & ~shard.detected & self._detected_only
+        reasons = {"label is not finite": ~finite, "missed by the detector": missed}
+        self.skipped.update({name: int(out.sum()) for name, out in reasons.items() if out.any()})
+        return np.asarray(finite & ~missed)
 
     def rescan(self) -> int:
         """Append the shards that are new in the directories; returns how many faces came."""

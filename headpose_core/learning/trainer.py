@@ -72,7 +72,7 @@ class Trainer:
         if config.threads:
             torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
-        self.faces = RenderedShards(config.data, config.holdout_share)
+        self.faces = RenderedShards(config.data, config.holdout_share, config.detected_only)
         self.network = initial_network(config).to(self.device)
         # Convolutions run twice as fast in this layout, and crops come in it.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -85,3 +85,17 @@ def test_a_face_without_a_label_is_counted_and_left_out(tmp_path: Path) -> None:
     shards.rescan()
     assert shards.training.tolist() == [0, 2, 3]
     assert dict(shards.skipped) == {"label is not finite": 1}
+
+
+def test_faces_that_the_detector_misses_can_be_left_out(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, 0, 4)
+    arrays = dict(np.load(path))
+    arrays["detected"][2] = False
+    np.savez(path, **arrays)
+    everything = RenderedShards([tmp_path], holdout_share=0.0)
+    found = RenderedShards([tmp_path], holdout_share=0.0, detected_only=True)
+    everything.rescan()
+    found.rescan()
+    assert everything.training.tolist() == [0, 1, 2, 3] and not everything.skipped
+    assert found.training.tolist() == [0, 1, 3]
+    assert dict(found.skipped) == {"missed by the detector": 1}

@@ -11,7 +11,7 @@ set -euo pipefail
 renders=$1 out=$2 narrow_minutes=${3:-40} wide_minutes=${4:-25}
 python=${PYTHON:-python}
 settings=(
-  --data "$renders" --schedule.views-per-epoch 8192 --holdout-every 2
+  --data "$renders" --detected-only --schedule.views-per-epoch 8192 --holdout-every 2
   --loss.label-sigma-deg 3 --loss.mse-weight 0.005
   --optimizer.name adamw --optimizer.weight-decay 0.05 --optimizer.warmup 0.03
   --optimizer.clip-norm 5 --optimizer.ema-decay 0.998
