@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.library import Mesh, make_mesh
-from training.synthesis.person import Glasses
+from training.synthesis.mesh import Mesh, make_mesh
+from training.synthesis.wardrobe import Glasses
 
 Floats = NDArray[np.float32]
 
@@ -18,7 +18,9 @@ RIM_STEPS, TUBE_STEPS = 28, 5
 MASK_ROWS, MASK_COLUMNS = 9, 17
 
 
-def _grid_mesh(rows: int, columns: int, *, wrap_rows: bool = False, wrap_columns: bool = False) -> Mesh:
+def _grid_mesh(
+    rows: int, columns: int, *, wrap_rows: bool = False, wrap_columns: bool = False
+) -> Mesh:
     """A grid of quads, row-major; wrapping joins the last row or column to the first."""
     index = np.arange(rows * columns).reshape(rows, columns)
     if wrap_rows:
@@ -84,7 +86,9 @@ def glasses_shapes(
         # Frames wrap round the face: the outer rim sits further back.
         rim[:, 2] = front - 0.10 * unit * (rim[:, 0] / unit) ** 2
         rims.append(_tube(rim, tube, closed=True))
-        lenses.append(np.concatenate([rim, rim.mean(0, keepdims=True) + (0, 0, 0.03 * unit)]))
+        lenses.append(
+            np.concatenate([rim, rim.mean(0, keepdims=True) + np.array([0, 0, 0.03 * unit])])
+        )
         hinge = np.array([side * (half_gap + glasses.half_width) * unit, y + 0.1 * unit, 0])
         hinge[2] = front - 0.10 * unit * (hinge[0] / unit) ** 2
         end = np.array([ear[0] + side * 0.06, ear[1] + 0.12, ear[2] - 0.15])
@@ -92,7 +96,9 @@ def glasses_shapes(
         temples.append(_tube(hinge + (end - hinge) * steps, max(tube, 0.015 * unit)))
     inner = half_gap - glasses.half_width
     arc = np.linspace(-1, 1, 6)
-    bridge = np.stack([arc * inner * unit, y + 0.12 * unit * (1 - 0.5 * arc**2), 0 * arc + front], 1)
+    bridge = np.stack(
+        [arc * inner * unit, y + 0.12 * unit * (1 - 0.5 * arc**2), 0 * arc + front], 1
+    )
     frame = np.concatenate([*rims, _tube(bridge, tube), *temples]).astype(np.float32)
     return {
         "frame": ("glasses/frame", frame),
@@ -136,12 +142,12 @@ def mask_shape(landmarks: Floats, unit: float) -> dict[str, tuple[str, Floats]]:
     }
 
 
-def _tube(path: NDArray[np.float64], radius: float, *, closed: bool = False) -> NDArray[np.float64]:
+def _tube(
+    path: NDArray[np.float64], radius: float, *, closed: bool = False
+) -> NDArray[np.float64]:
     """Vertices (n*TUBE_STEPS,3) of a tube of round section about a path (n,3)."""
-    if closed:
-        along = np.roll(path, -1, 0) - np.roll(path, 1, 0)
-    else:
-        along = np.gradient(path, axis=0)
+    loop = np.roll(path, -1, 0) - np.roll(path, 1, 0)
+    along = loop if closed else np.gradient(path, axis=0)
     along /= np.linalg.norm(along, axis=1, keepdims=True) + 1e-9
     helper = np.where(np.abs(along[:, 2:]) < 0.8, [[0.0, 0.0, 1.0]], [[0.0, 1.0, 0.0]])
     u = np.cross(along, helper)

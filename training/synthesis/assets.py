@@ -160,9 +160,10 @@ def read_material_texture(path: Path) -> Path | None:
 
 
 def read_target(path: Path) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Read a morph target (.target or .target.gz): vertex numbers (K,) and shifts (K,3) in dm."""
+    """Read a morph target (.target, .target.gz): vertex numbers (K,) and shifts (K,3) in dm."""
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    lines = [ln for ln in raw.decode("utf-8", "replace").splitlines() if ln and ln[0] in "0123456789"]
+    text = raw.decode("utf-8", "replace")
+    lines = [line for line in text.splitlines() if line[:1].isdigit()]
     if not lines:
         return np.zeros(0, np.int32), np.zeros((0, 3), np.float32)
     table = np.array(" ".join(lines).split(), np.float64).reshape(len(lines), 4)

@@ -145,4 +145,3 @@ def _room(rng: Rng, size: int) -> Image:
     shade = cv2.resize(rng.uniform(0.65, 1.2, (3, 3)).astype(np.float32), (size, size))
     grain = rng.normal(0, rng.uniform(0, 5), (size, size, 1)).astype(np.float32)
     return np.clip(image * shade[..., None] + grain, 0, 255).astype(np.uint8)
-

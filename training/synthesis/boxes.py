@@ -40,15 +40,14 @@ def landmark_box(points: ArrayLike) -> NDArray[np.float64]:
 def _terms(box: NDArray[np.float64], angles_deg: ArrayLike) -> NDArray[np.float64]:
     """Features of the box model: smooth in the pose, and the landmark box's proportions."""
     yaw, pitch, roll = np.radians(np.asarray(angles_deg, np.float64))
-    sy, cy, sp, cp = np.sin(yaw), np.cos(yaw), np.sin(pitch), np.cos(pitch)
+    sy, cy, sp = np.sin(yaw), np.cos(yaw), np.sin(pitch)
     sr, cr = np.sin(roll), np.cos(roll)
     width, height = box[2:] - box[:2]
     aspect = np.log(width / height)
-    # Directions that turn with the image plane carry cos and sin of the roll.
-    return np.array(
-        [1, aspect, cy, cy * cy, sp, sp * sp, sy * cr, sy * sr, sp * cr, sp * sr, cr, sr]
-        + [sy * cy * cr, sy * cy * sr]
-    )
+    plain = [1, aspect, cy, cy * cy, sp, sp * sp]
+    # What turns with the head in the image plane carries cos or sin of the roll.
+    turning = [sy * cr, sy * sr, sp * cr, sp * sr, cr, sr, sy * cy * cr, sy * cy * sr]
+    return np.array(plain + turning)
 
 
 def fitted_box(points: ArrayLike, angles_deg: ArrayLike) -> NDArray[np.float64]:

@@ -13,24 +13,21 @@ from numpy.typing import NDArray
 
 from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.detection import YuNet
-from headpose_core.rotation import matrix_from_angles
 from training.synthesis.backgrounds import Backgrounds
 from training.synthesis.boxes import choose_box, fitted_box, landmark_box
-from training.synthesis.geometry import Head, HeadBuilder, Shape
+from training.synthesis.camera import place_camera
+from training.synthesis.geometry import HeadBuilder
 from training.synthesis.library import load_library
+from training.synthesis.materials import dressed, skin_detail
 from training.synthesis.occluders import SHARE as OCCLUDER_SHARE
 from training.synthesis.occluders import add_occluder
 from training.synthesis.person import Person, sample_person
-from training.synthesis.renderer import Camera, Look, Material, Renderer, SkinDetail
+from training.synthesis.renderer import Renderer
 from training.synthesis.scene import FRAME_SIZE, Scene, sample_scene
-from training.synthesis.zero_pose import ZERO_POSE
 
 CONTEXT_SIZE = 152
 CONTEXT_SCALE = 1.35
 VIEWS_PER_PERSON = 4
-# From the optical frame (y down, z forward) to the renderer's view axes (y up, z to the viewer).
-OPTICAL_TO_VIEW = np.diag([1.0, -1.0, -1.0])
-DM_PER_M = 10.0
 
 
 @dataclass(frozen=True)
@@ -40,8 +37,7 @@ class Sample:
     frame (FRAME_SIZE,FRAME_SIZE,3) uint8 RGB; frame_box (4,) face box in the frame;
     context (CONTEXT_SIZE,CONTEXT_SIZE,3) uint8 RGB, the surroundings of the box's square, and
     box (4,) float32, the same box in its pixels; landmarks (68,2) float32 in the frame and
-    context_landmarks in the context;
-    detected: whether the box is the detector's own.
+    context_landmarks in the context; detected: whether the box is the detector's own.
     """
 
     index: int
@@ -89,7 +85,9 @@ class Engine:
         """Picture, box and crop of a person in a scene."""
         head = self._builder.build(person, scene)
         camera, points = place_camera(head, scene)
-        rgba = self.renderer.render(_dressed(head, person), _skin(person), camera, scene)
+        rgba = self.renderer.render(
+            dressed(head, person), skin_detail(person), camera, scene.lighting
+        )
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
         rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
@@ -117,29 +115,6 @@ class Engine:
         )
 
 
-def place_camera(head: Head, scene: Scene) -> tuple[Camera, NDArray[np.float64]]:
-    """Put the head before the camera so that its label is exact.
-
-    The centre of the face's projected box lies on the optical axis, so the rotation about the
-    viewing ray is the rotation itself; the principal point then moves the picture in the frame.
-    Returns the camera and the projected landmarks (68,2) in frame pixels.
-    """
-    optical = matrix_from_angles(scene.angles_deg)
-    rotation = OPTICAL_TO_VIEW @ optical @ OPTICAL_TO_VIEW @ ZERO_POSE
-    marks = (head.landmarks - head.centre) @ rotation.T
-    distance = scene.distance_m * DM_PER_M
-    shift = np.array([0.0, 0.0, -distance])
-    for _ in range(3):
-        seen = marks + shift
-        flat = seen[:, :2] / -seen[:, 2:]
-        shift[:2] -= (flat.min(0) + flat.max(0)) / 2 * distance
-    seen = marks + shift
-    flat = seen[:, :2] / -seen[:, 2:]
-    focal = scene.face_px / (flat.max(0) - flat.min(0)).max()
-    points = flat * (focal, -focal) + np.array(scene.offset_px) + FRAME_SIZE / 2
-    return Camera(rotation, head.centre.astype(float), shift, float(focal), scene.offset_px), points
-
-
 def cut_context(
     frame: NDArray[np.uint8], box: NDArray[np.float64]
 ) -> tuple[NDArray[np.uint8], Callable[[NDArray[np.float64]], NDArray[np.float32]]]:
@@ -149,7 +124,7 @@ def cut_context(
     square = square_boxes(box[None])[0].astype(np.float64)
     side = square[2] - square[0]
     margin = round(side * (CONTEXT_SCALE - 1) / 2)
-    window = (square + (-margin, -margin, margin, margin)).astype(np.int32)
+    window = (square + np.array([-margin, -margin, margin, margin])).astype(np.int32)
     context = crop_faces(frame, window[None], CONTEXT_SIZE)[0]
     scale = CONTEXT_SIZE / (window[2] - window[0])
     origin = window[:2]
@@ -168,50 +143,3 @@ def _hand_colour(rgba: NDArray[np.uint8]) -> NDArray[np.float64]:
     """A skin-like colour under the picture's light: the median of the drawn pixels."""
     drawn = rgba[rgba[..., 3] > 200][:, :3]
     return np.median(drawn, 0) if len(drawn) else np.full(3, 128.0)
-
-
-def _skin(person: Person) -> SkinDetail:
-    return SkinDetail(
-        detail=person.detail,
-        beard=person.beard,
-        make_up=person.make_up,
-        lip_colour=person.lip_colour,
-        hair_colour=person.hair_colour,
-    )
-
-
-def _dressed(head: Head, person: Person) -> list[tuple[Shape, Material]]:
-    """Shapes with their materials in drawing order: what covers the skin first
-    (so that hidden skin is not shaded), glass last."""
-    worn = {w.kind: w.texture for w in person.worn}
-    looks = {
-        "hair": Material(
-            Look.HAIR, worn.get("hair"), person.hair_colour, (0.3, 18), 0.15, 0.85, shadows=True
-        ),
-        "eyelashes": Material(Look.PLAIN, worn.get("eyelashes"), alpha_cut=0.15),
-        "eyebrows": Material(
-            Look.HAIR, worn.get("eyebrows"), person.hair_colour, alpha_cut=0.25, opacity=0.55
-        ),
-        "clothes": Material(
-            Look.PLAIN, worn.get("clothes"), person.cloth_colour, (0.08, 10), 0.3, shadows=True
-        ),
-        "hat": Material(
-            Look.PLAIN, worn.get("hat"), person.cloth_colour, (0.08, 10), 0.3, shadows=True
-        ),
-        "body": Material(Look.SKIN, person.skin, person.skin_tint, person.skin_gloss, shadows=True),
-        "teeth": Material(Look.PLAIN, worn.get("teeth"), gloss=(0.3, 20.0)),
-        "tongue": Material(Look.PLAIN, worn.get("tongue"), gloss=(0.3, 20.0)),
-        "eyes": Material(
-            Look.EYE, worn.get("eyes"), person.eye_tint, gloss=(1.2, 80.0), alpha_cut=0.02
-        ),
-    }
-    if person.mask_colour is not None:
-        cloth = Material(Look.PLAIN, None, person.mask_colour, (0.05, 8), shadows=True)
-        looks |= {"mask": cloth, "straps": cloth}
-    if person.glasses is not None:
-        glasses = person.glasses
-        looks["frame"] = Material(Look.PLAIN, None, glasses.frame_colour, (0.9, 40), shadows=True)
-        looks["lenses"] = Material(
-            Look.GLASS, None, glasses.lens_colour, (1.5, 60), opacity=glasses.lens_opacity
-        )
-    return [(head.shapes[kind], look) for kind, look in looks.items() if kind in head.shapes]

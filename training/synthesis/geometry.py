@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.accessories import ACCESSORIES, glasses_shapes, mask_shape
-from training.synthesis.library import HeadLibrary, Mesh
+from training.synthesis.library import HeadLibrary
+from training.synthesis.mesh import Mesh
 from training.synthesis.person import Person
 from training.synthesis.scene import Scene
 
 Floats = NDArray[np.float32]
 
-
+MEAN_EYE_DISTANCE_DM = 0.578
 # Face units that part the lips, so that teeth can show.
 OPENING_UNITS = (
     *("jawOpen", "mouthUpperUpLeft", "mouthLowerDownLeft", "mouthSmileLeft", "mouthFunnel"),
@@ -38,8 +39,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Head:
-    """shapes by kind; landmarks (68,3); centre (3,): the point the head turns about;
-    mouth_open: whether teeth can show."""
+    """shapes by kind; landmarks (68,3); centre (3,): the point the head turns about."""
 
     shapes: dict[str, Shape]
     landmarks: Floats
@@ -80,7 +80,7 @@ class HeadBuilder:
         expression = {k: v for k, v in scene.expression.items() if k in self._library.target_names}
         base = self._library.morph(expression, self._identity[1])
         anchors = self._anchors(base)
-        scale = anchors.unit / 0.578  # 1 for the mean head
+        scale = anchors.unit / MEAN_EYE_DISTANCE_DM
         pivot = anchors.eyes + np.array([0, -1.75, -1.05], np.float32) * scale
         turn = np.array(scene.torso_rad, np.float32)
         points: dict[str, tuple[str, Floats]] = {"body": ("body", _bend(base, pivot, turn))}
@@ -119,7 +119,9 @@ class HeadBuilder:
         face_normals[:, 0] = a[:, 1] * b[:, 2] - a[:, 2] * b[:, 1]
         face_normals[:, 1] = a[:, 2] * b[:, 0] - a[:, 0] * b[:, 2]
         face_normals[:, 2] = a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-        return Shape(key, np.take(vertices, mesh.vertex_of, axis=0), mesh.normal_sum @ face_normals)
+        return Shape(
+            key, np.take(vertices, mesh.vertex_of, axis=0), mesh.normal_sum @ face_normals
+        )
 
 
 def _look(eyes: Floats, gaze_deg: tuple[float, float]) -> Floats:

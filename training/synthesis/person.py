@@ -9,9 +9,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.library import AGES, RACES, HeadLibrary, Part
-
-Rng = np.random.Generator
+from training.synthesis.library import AGES, RACES, HeadLibrary
+from training.synthesis.wardrobe import (
+    Colour,
+    Glasses,
+    Rng,
+    Worn,
+    dress,
+    sample_glasses,
+    sample_mask_colour,
+    triple,
+)
 
 # Linear RGB of hair: black, dark brown, brown, blond, grey, red, and their shares.
 HAIR_COLOURS = np.array(
@@ -25,31 +33,6 @@ HAIR_COLOURS = np.array(
     ]
 )
 HAIR_SHARES = (0.33, 0.25, 0.16, 0.11, 0.10, 0.05)
-SHORT_HAIR = ("short", "afro")
-
-
-@dataclass(frozen=True)
-class Worn:
-    """A part and the texture it wears; kind is the part's kind in the library."""
-
-    kind: str
-    part: str
-    texture: Path
-
-
-@dataclass(frozen=True)
-class Glasses:
-    """Procedural glasses: lens half width and height and tube radius in units of the distance
-    between the eyes, roundness exponent of the rim (2 = oval), colours, lens opacity 0..1."""
-
-    half_width: float
-    half_height: float
-    exponent: float
-    tube: float
-    frame_colour: tuple[float, float, float]
-    lens_colour: tuple[float, float, float]
-    lens_opacity: float
-    slide: float  # how far down the nose, same unit
 
 
 @dataclass(frozen=True)
@@ -61,22 +44,22 @@ class Person:
     """
 
     weights: dict[str, float]
-    race: tuple[float, float, float]
+    race: Colour
     maleness: float
     age: str
     skin: Path
-    skin_tint: tuple[float, float, float]
+    skin_tint: Colour
     skin_gloss: tuple[float, float]
     detail: tuple[float, float, float, float]
     beard: float
     make_up: float
-    lip_colour: tuple[float, float, float]
-    hair_colour: tuple[float, float, float]
-    eye_tint: tuple[float, float, float]
-    cloth_colour: tuple[float, float, float]
+    lip_colour: Colour
+    hair_colour: Colour
+    eye_tint: Colour
+    cloth_colour: Colour
     worn: tuple[Worn, ...]
     glasses: Glasses | None
-    mask_colour: tuple[float, float, float] | None
+    mask_colour: Colour | None
 
 
 def sample_person(rng: Rng, library: HeadLibrary) -> Person:
@@ -92,15 +75,15 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
     if age == "old" and rng.random() < 0.6:
         hair_colour = HAIR_COLOURS[4]
     bearded = male and age != "child" and rng.random() < 0.45
-    worn = _dress(rng, library, male, hat)
+    worn = dress(rng, library, male, hat)
     noise = rng.normal(0, 0.1, 3) * (0.6, 0.9, 1.1)
     return Person(
         weights=weights,
-        race=_triple(race),
+        race=triple(race),
         maleness=maleness,
         age=age,
         skin=_choose_skin(rng, library, race, male, age),
-        skin_tint=_triple(np.exp(noise + rng.normal(0.0, 0.2))),
+        skin_tint=triple(np.exp(noise + rng.normal(0.0, 0.2))),
         skin_gloss=(float(rng.uniform(0.02, 0.5)), float(rng.uniform(6, 40))),
         detail=(
             float(rng.uniform(6, 30)),
@@ -110,13 +93,13 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         ),
         beard=float(rng.beta(0.8, 0.9)) if bearded else 0.0,
         make_up=float(rng.uniform(0.2, 0.9)) if not male and rng.random() < 0.4 else 0.0,
-        lip_colour=_triple(np.array([0.45, 0.03, 0.05]) * np.exp(rng.normal(0, 0.5, 3))),
-        hair_colour=_triple(hair_colour * np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))),
-        eye_tint=_triple(rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.05, 3))),
-        cloth_colour=_triple(rng.uniform(0.05, 1.3, 3) ** 1.5),
+        lip_colour=triple(np.array([0.45, 0.03, 0.05]) * np.exp(rng.normal(0, 0.5, 3))),
+        hair_colour=triple(hair_colour * np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))),
+        eye_tint=triple(rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.05, 3))),
+        cloth_colour=triple(rng.uniform(0.05, 1.3, 3) ** 1.5),
         worn=worn,
-        glasses=_sample_glasses(rng) if rng.random() < 0.17 else None,
-        mask_colour=_sample_mask_colour(rng) if rng.random() < 0.03 else None,
+        glasses=sample_glasses(rng) if rng.random() < 0.17 else None,
+        mask_colour=sample_mask_colour(rng) if rng.random() < 0.03 else None,
     )
 
 
@@ -178,63 +161,3 @@ def _choose_skin(
     close = [s for s in skins if tone in s.name and s.name.startswith(ages)]
     pool = close if close and rng.random() < 0.85 else skins
     return pool[rng.integers(len(pool))]
-
-
-def _dress(rng: Rng, library: HeadLibrary, male: bool, hat: bool) -> tuple[Worn, ...]:
-    """Everything that hangs on the head, hair and clothes last."""
-    worn = [_wear(rng, kind, library.parts[kind]) for kind in ("eyebrows", "eyelashes")]
-    worn.append(_choose_eyes(rng, library.parts["eyes"]))
-    worn += [_wear(rng, k, library.parts[k]) for k in ("teeth", "tongue") if library.parts[k]]
-    hairs = library.parts["hair"]
-    if male and rng.random() < 0.75 or hat:
-        hairs = tuple(h for h in hairs if h.name.startswith(SHORT_HAIR)) or hairs
-    if rng.random() < (0.3 if hat else 0.88 if male else 0.96):
-        if rng.random() < 0.6:  # hair that hangs into the face hides what there is to learn
-            hairs = tuple(h for h in hairs if not h.name.startswith("bob")) or hairs
-        worn.append(_wear(rng, "hair", hairs))
-    if hat and library.parts["hat"]:
-        worn.append(_wear(rng, "hat", library.parts["hat"]))
-    other = "female" if male else "male"
-    clothes = [p for p in library.parts["clothes"] if not p.name.startswith(other)]
-    if clothes and rng.random() < 0.93:
-        worn.append(_wear(rng, "clothes", tuple(clothes)))
-    return tuple(worn)
-
-
-def _choose_eyes(rng: Rng, eyes: tuple[Part, ...]) -> Worn:
-    """Most people's eyes are brown."""
-    brown = [t for t in eyes[0].textures if "brown" in t.name]
-    if brown and rng.random() < 0.65:
-        return Worn("eyes", eyes[0].name, brown[rng.integers(len(brown))])
-    return _wear(rng, "eyes", eyes)
-
-
-def _wear(rng: Rng, kind: str, parts: tuple[Part, ...]) -> Worn:
-    part = parts[rng.integers(len(parts))]
-    return Worn(kind, part.name, part.textures[rng.integers(len(part.textures))])
-
-
-def _sample_glasses(rng: Rng) -> Glasses:
-    sun = rng.random() < 0.35
-    dark = rng.random() < 0.6
-    frame = rng.uniform(0.005, 0.05) * np.ones(3) if dark else rng.uniform(0.02, 0.7, 3)
-    return Glasses(
-        half_width=float(rng.uniform(0.34, 0.46)),
-        half_height=float(rng.uniform(0.2, 0.36)),
-        exponent=float(rng.uniform(2.0, 4.5)),
-        tube=float(rng.choice((rng.uniform(0.01, 0.02), rng.uniform(0.025, 0.06)))),
-        frame_colour=_triple(frame),
-        lens_colour=_triple(rng.uniform(0.0, 0.06, 3) if sun else rng.uniform(0.5, 1.0, 3)),
-        lens_opacity=float(rng.uniform(0.6, 1.0) if sun else rng.uniform(0.02, 0.16)),
-        slide=float(rng.uniform(-0.02, 0.12)),
-    )
-
-
-def _sample_mask_colour(rng: Rng) -> tuple[float, float, float]:
-    colours = ((0.55, 0.57, 0.6), (0.25, 0.45, 0.6), (0.02, 0.02, 0.02), (0.3, 0.55, 0.5))
-    return _triple(np.array(colours[rng.integers(4)]) * np.exp(rng.normal(0, 0.15, 3)))
-
-
-def _triple(values: NDArray[np.float64]) -> tuple[float, float, float]:
-    x, y, z = (float(v) for v in values)
-    return x, y, z

@@ -25,7 +25,7 @@ SURFACE_VERTEX = (
 in vec3 position; in vec3 normal; in vec2 uv; in vec2 region;
 uniform vec3 shift; uniform float focal; uniform vec2 principal; uniform vec2 depth_range;
 uniform int light_count; uniform vec3 light_direction[3]; uniform vec3 light_colour[3];
-uniform vec3 ambient_low; uniform vec3 ambient_high; uniform vec3 up; uniform vec2 gloss;
+uniform vec3 ground; uniform vec3 sky; uniform vec3 up; uniform vec2 gloss;
 out vec2 texel; out vec2 zone; out vec3 diffuse; out vec3 highlight;
 #if SHADOWED
 out vec3 key_diffuse; out vec3 key_highlight; out vec3 in_shadow_map;
@@ -51,10 +51,10 @@ void main() {
   if (dot(N, V) < 0.0) N = -N;  // hair and cloth have two sides
   float rim = 1.0 - max(dot(N, V), 0.0);
   rim *= rim;
-  diffuse = mix(ambient_low, ambient_high, 0.5 + 0.5 * dot(N, up));
+  diffuse = mix(ground, sky, 0.5 + 0.5 * dot(N, up));
   highlight = vec3(0.0);
 #if LOOK == 4
-  highlight = ambient_high * 0.25 * rim;
+  highlight = sky * 0.25 * rim;
 #endif
   for (int i = 0; i < light_count; i++) {
     vec3 L = light_direction[i];

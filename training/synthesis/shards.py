@@ -131,7 +131,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         "glasses": person.glasses is not None,
         "mask": person.mask_colour is not None,
         "distance_m": np.float32(scene.distance_m),
-        "shadow": np.float32(scene.shadow),
+        "shadow": np.float32(scene.lighting.shadow),
         "family": "makehuman",
     }
 
