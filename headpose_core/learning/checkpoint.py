@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -43,28 +42,3 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         return None
     state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     return state
-
-
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line, each with the `views` seen by then."""
-
-    def __init__(self, path: Path, views: int) -> None:
-        """Drop what a killed run wrote after the checkpoint at `views`, to say it once."""
-        self._path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        kept = [line for line in lines if _views(line) <= views]
-        text = "".join(line + "\n" for line in kept)
-        write_text(path, text)
-
-    def append(self, record: dict[str, Any]) -> None:
-        """Add a line."""
-        with self._path.open("a") as file:
-            file.write(json.dumps(record) + "\n")
-
-
-def _views(line: str) -> float:
-    """Views of a line; infinite for a line that a kill cut short."""
-    try:
-        return float(json.loads(line)["views"])
-    except (ValueError, KeyError, TypeError):
-        return float("inf")

@@ -9,24 +9,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from headpose_core.learning.checkpoint import (
-    MetricsLog,
-    load_checkpoint,
-    save_checkpoint,
-    write_text,
-)
+from headpose_core.learning.checkpoint import load_checkpoint, save_checkpoint, write_text
 from headpose_core.learning.config import TrainConfig, changed_settings, fingerprint, to_json
-from headpose_core.learning.datasets import ViewBatches, plain_views
+from headpose_core.learning.datasets import ViewBatches
+from headpose_core.learning.journal import EpochSums, MetricsLog, measure_holdout, summary_line
 from headpose_core.learning.losses import expectation_deg, hard_loss
 from headpose_core.learning.network import HeadPoseNet, load_weights, save_weights
 from headpose_core.learning.optimizer import learning_rate, make_average, make_optimizer
@@ -117,19 +111,19 @@ class Trainer:
         return cast(HeadPoseNet, self.average.module) if self.average else self.network
 
     def _run_epoch(self) -> None:
-        sums: dict[str, float] = defaultdict(float)
+        sums = EpochSums()
         self.network.train()
         with tqdm(self._batches(), f"epoch {self.epoch}", disable=None, leave=False) as batches:
             for crops, labels in batches:
-                sums["waited_s"] += self._tick()
-                parts = self.step(crops, labels)
-                batches.set_postfix(loss=f"{parts['loss']:.3f}", mae=f"{parts['mae']:.2f}")
-                for name, value in parts.items():
-                    sums[name] += value * len(labels)
-                sums["views"] += len(labels)
-                sums["stepped_s"] += self._tick()
+                sums.waited_s += self._tick()
+                # Before the step: a checkpoint never stands at the end of an epoch, where its
+                # report would be lost.
                 if self.elapsed_s - self._last_checkpoint > 60 * self.config.checkpoint_minutes:
                     self.save()
+                parts = self.step(crops, labels)
+                batches.set_postfix(loss=f"{parts['loss']:.3f}", mae=f"{parts['mae']:.2f}")
+                sums.add(parts, len(labels))
+                sums.stepped_s += self._tick()
                 if self.config.schedule.minutes and self.progress >= 1.0:
                     break
         self._report(sums)
@@ -176,52 +170,27 @@ class Trainer:
             "Lower the learning rate or clip the gradient, and start in a new directory"
         )
 
-    def measure_holdout(self) -> dict[str, float]:
-        """Mean absolute errors in degrees on held-out faces, cropped as at run time."""
-        indices = self.faces.holdout[: self.config.holdout_faces]
-        if not len(indices):
-            return {}
-        network, errors = self.result.eval(), []
-        with torch.inference_mode():
-            for chosen in np.array_split(indices, -(-len(indices) // 128)):
-                crops, labels = plain_views(self.faces, chosen, self.crop_size)
-                logits = network(torch.from_numpy(crops).to(self.device)).cpu()
-                errors.append((expectation_deg(logits) - torch.from_numpy(labels)).abs())
-        mae = torch.cat(errors).mean(dim=0)
-        named = zip(("yaw", "pitch", "roll"), mae.tolist(), strict=True)
-        return {**dict(named), "mean": float(mae.mean()), "faces": len(indices)}
-
-    def _report(self, sums: dict[str, float]) -> None:
+    def _report(self, sums: EpochSums) -> None:
         """One line in metrics.jsonl and one for the person who waits."""
         due = self.epoch % self.config.holdout_every == 0 or self.progress >= 1.0
-        holdout = self.measure_holdout() if due else {}
+        indices = self.faces.holdout[: self.config.holdout_faces if due else 0]
+        holdout = measure_holdout(self.result, self.faces, indices, self.crop_size)
         self._tick()
-        views, progress = max(sums["views"], 1.0), min(max(self.progress, 1e-9), 1.0)
-        means = {name: sums[name] / views for name in ("loss", "cross_entropy", "mae")}
-        seconds = sums["waited_s"] + sums["stepped_s"]
-        record: dict[str, Any] = {
+        progress = min(max(self.progress, 1e-9), 1.0)
+        record = {
             "epoch": self.epoch,
             "views": self.views,
             "progress": progress,
             "crop_size": self.crop_size,
             "faces": len(self.faces.training),
             "lr": learning_rate(self.config.optimizer, progress),
-            **means,
+            **sums.record(),
             "holdout": holdout,
-            "views_per_s": views / max(seconds, 1e-9),
-            "data_share": sums["waited_s"] / max(seconds, 1e-9),
             "elapsed_s": self.elapsed_s,
             "left_s": self.elapsed_s * (1.0 / progress - 1.0),
         }
         self.log.append(record)
-        held = f"hold-out {holdout['mean']:.2f}, " if holdout else ""
-        print(
-            f"epoch {self.epoch}: {self.views} views at {self.crop_size} px of "
-            f"{len(self.faces.training)} faces, loss {means['loss']:.3f}, MAE {means['mae']:.2f}, "
-            f"{held}{record['views_per_s']:.0f} views/s (data {record['data_share']:.0%}), "
-            f"{record['left_s'] / 60:.0f} min left",
-            flush=True,
-        )
+        print(summary_line(record), flush=True)
 
     def _tick(self) -> float:
         """Seconds since the last tick, which become part of `elapsed_s`."""
