@@ -15,13 +15,15 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from headpose_core.learning import trainer
 from headpose_core.learning.checkpoint import load_checkpoint, write_atomically
 from headpose_core.learning.config import TrainConfig
-from headpose_core.learning.journal import MetricsLog, measure_holdout
+from headpose_core.learning.journal import EpochSums, MetricsLog, measure_holdout
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
 from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
 from headpose_core.learning.schedule import ScheduleConfig, crop_size, epoch_order
-from headpose_core.learning.trainer import Trainer, train
+from headpose_core.learning.state import TrainingState
+from headpose_core.learning.trainer import train, train_epoch
 from tests.learning.drawn_faces import write_shard
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -120,18 +122,21 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
     assert [line["views"] for line in records(out)] == [128, 256, 384]
 
 
-def test_faces_that_are_rendered_meanwhile_are_used(tmp_path: Path) -> None:
+def test_faces_that_are_rendered_meanwhile_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = tmp_path / "data"
     write_shard(data, 0, 60)
 
-    class Renderer(Trainer):
-        """Sees a new shard appear during every epoch."""
+    render = iter(range(1, 99))
 
-        def step(self, crops: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-            write_shard(data, 1 + self.epoch, 30, first_seed=1000 * (1 + self.epoch))
-            return super().step(crops, labels)
+    def train_while_rendering(state: TrainingState) -> EpochSums:
+        number = next(render)
+        write_shard(data, number, 30, first_seed=1000 * number)
+        return train_epoch(state)
 
-    Renderer(small_run(data, tmp_path / "run", holdout_share=0.0)).run()
+    monkeypatch.setattr(trainer, "train_epoch", train_while_rendering)
+    train(small_run(data, tmp_path / "run", holdout_share=0.0))
     assert [line["faces"] for line in records(tmp_path / "run")] == [60, 90, 120]
 
 
@@ -166,10 +171,10 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(faces: Path, tmp_pa
 def test_a_run_starts_from_given_weights_and_widens_them(faces: Path, tmp_path: Path) -> None:
     first = train(small_run(faces, tmp_path / "first"))
     wide = NetworkConfig(width=16)
-    trainer = Trainer(small_run(faces, tmp_path / "wide", init=first, network=wide))
-    assert trainer.network.config == wide
-    trainer.faces.rescan()
-    start = measure_holdout(trainer.network, trainer.faces, trainer.faces.holdout, 112)
+    state = TrainingState(small_run(faces, tmp_path / "wide", init=first, network=wide))
+    assert state.network.config == wide
+    state.begin_epoch()
+    start = measure_holdout(state.network, state.faces, state.faces.holdout, 112)
     end_of_first = records(tmp_path / "first")[-1]["holdout"]["mean"]
     assert start["mean"] == pytest.approx(end_of_first, abs=1e-3)
 
