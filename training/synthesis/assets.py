@@ -150,7 +150,7 @@ def read_clothes(path: Path) -> Clothes:
 
 
 def read_material_texture(path: Path) -> Path | None:
-    """The diffuse texture that an .mhmat file names, or None when it names none or it is absent."""
+    """The diffuse texture that an .mhmat file names; None when it names none or it is absent."""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         words = line.split(maxsplit=1)
         if len(words) == 2 and words[0] == "diffuseTexture":

@@ -61,8 +61,8 @@ class Engine:
     def __init__(self, assets: Path, seed: int) -> None:
         self.seed = seed
         self._library = load_library(assets)
-        self._builder = HeadBuilder(self._library)
-        self.renderer = Renderer(self._builder.meshes, self._builder.regions, FRAME_SIZE)
+        self.builder = HeadBuilder(self._library)
+        self.renderer = Renderer(self.builder.meshes, self.builder.regions, FRAME_SIZE)
         cloth = {t for part in self._library.parts["clothes"] for t in part.textures}
         self._backgrounds = Backgrounds(sorted(cloth))
         self._detector = YuNet()
@@ -83,7 +83,7 @@ class Engine:
 
     def render(self, index: int, person: Person, scene: Scene) -> Sample:
         """Picture, box and crop of a person in a scene."""
-        head = self._builder.build(person, scene)
+        head = self.builder.build(person, scene)
         camera, points = place_camera(head, scene)
         rgba = self.renderer.render(
             dressed(head, person), skin_detail(person), camera, scene.lighting

@@ -128,8 +128,10 @@ class Renderer:
         camera: Camera,
         lighting: Lighting,
     ) -> NDArray[np.uint8]:
-        """Draw the shapes in order (what hides others first, glass last). Returns (size,size,4) uint8 RGBA,
-        colour not multiplied by alpha; pixels with nothing on them are 0."""
+        """Draw the shapes in order: what hides others first, glass last.
+
+        Returns (size,size,4) uint8 RGBA; pixels with nothing on them are 0.
+        """
         for shape, _ in shapes:
             self._buffers[shape.key].write(shape.positions, shape.normals)
         self._context.enable_only(moderngl.DEPTH_TEST)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,9 @@ def _plot(table: dict[str, NDArray[Any]], path: Path) -> None:
     axes[3].hist2d(angles[:, 0], angles[:, 1], bins=31, range=((-93, 93), (-93, 93)))
     axes[3].set(title="yaw and pitch", xlabel="yaw", ylabel="pitch")
     yaw_bin = np.digitize(np.abs(angles[:, 0]), YAW_EDGES[1:-1])
-    rates = [detected[yaw_bin == k].mean() for k in range(len(YAW_EDGES) - 1)]
-    axes[4].bar([f"{a}-{b}" for a, b in zip(YAW_EDGES, YAW_EDGES[1:], strict=False)], rates)
+    found = [detected[yaw_bin == k] for k in range(len(YAW_EDGES) - 1)]
+    rates = [part.mean() if len(part) else 0.0 for part in found]
+    axes[4].bar([f"{a}-{b}" for a, b in pairwise(YAW_EDGES)], rates)
     axes[4].set(title="found by the detector", xlabel="abs yaw", ylim=(0, 1))
     axes[5].hist(np.log10(table["distance_m"]), bins=30)
     axes[5].set(title="camera distance", xlabel="log10 metres")
