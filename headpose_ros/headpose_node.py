@@ -8,6 +8,7 @@ mailbox with one slot for a worker thread; the newest wins.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -261,10 +262,11 @@ def main(args: list[str] | None = None) -> int:
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
+        # Ctrl-C on `ros2 launch` comes twice, from the terminal and from launch.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
-        if rclpy.ok():
-            rclpy.shutdown()
+        rclpy.get_default_context().try_shutdown()  # a signal may have done it already
     return 0
 
 

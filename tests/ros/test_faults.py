@@ -148,14 +148,17 @@ def test_life_cycle_in_every_order(start: Start, probe: Probe, astronaut: np.nda
     assert state(probe) == "unconfigured"
 
 
+@pytest.mark.parametrize("times", [1, 3])  # the terminal and `ros2 launch` both send it
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_cleanly(
-    start: Start, probe: Probe, astronaut: np.ndarray, sign: signal.Signals
+    start: Start, probe: Probe, astronaut: np.ndarray, sign: signal.Signals, times: int
 ) -> None:
     node = start(probe.namespace)
     probe.until_ready()
     for number in range(20):  # one of them is in work when the signal comes
         probe.send(image_message(astronaut, number))
+    for _ in range(times - 1):
+        node.process.send_signal(sign)
     assert node.end(sign) == 0
     assert "Traceback" not in node.output()
 

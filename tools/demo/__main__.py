@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import rclpy
+from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from headpose_core.runtime import DEFAULT_MODEL
@@ -80,7 +81,7 @@ def record(video: Path, model: Path, out: Path, frames: int) -> tuple[Recorder, 
     summary.unlink(missing_ok=True)
     camera = ["tools.demo.camera", str(video), str(summary)]
     node = ["headpose_ros.headpose_node", "--ros-args", "-p", f"model:={model}"]
-    rclpy.init()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)  # this process handles them
     recorder = Recorder()
     try:
         with (
