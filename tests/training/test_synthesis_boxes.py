@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("scipy")
@@ -45,6 +45,7 @@ def test_the_detection_on_the_face_wins_else_the_fitted_box() -> None:
     assert not detected and box is fitted
 
 
+@settings(deadline=None)
 @given(angle, angle, angle, st.floats(0.3, 3), st.floats(-50, 50))
 def test_fitted_box_moves_and_grows_with_the_face(
     yaw: float, pitch: float, roll: float, scale: float, shift: float
@@ -55,6 +56,7 @@ def test_fitted_box_moves_and_grows_with_the_face(
     assert (box[2:] > box[:2]).all()
 
 
+@settings(deadline=None)
 @given(angle, angle, angle)
 def test_box_targets_are_what_the_model_predicts(yaw: float, pitch: float, roll: float) -> None:
     from training.synthesis.boxes import BOX_MODEL
@@ -64,6 +66,7 @@ def test_box_targets_are_what_the_model_predicts(yaw: float, pitch: float, roll:
     np.testing.assert_allclose(BOX_MODEL @ terms, values, atol=1e-9)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_rotation_between_finds_the_rotation(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.synthesis.lighting import sample_lighting
 from training.synthesis.scene import sample_angles, sample_scene
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**63 - 1))
 def test_scene_depends_on_its_seed_alone_and_stays_in_range(seed: int) -> None:
     scene = sample_scene(np.random.default_rng(seed))
