@@ -27,7 +27,9 @@ from headpose_core.learning.metrics import (
     accuracy,
     calibration,
     fit_temperature,
+    fit_zero_pose,
     mirror_difference,
+    turn_predictions,
 )
 from headpose_core.learning.shards import RenderedShards
 from headpose_core.pipeline import HeadPosePipeline
@@ -49,6 +51,9 @@ class EvaluateConfig:
     out: Path
     fit_temperature: bool = False
     """Also fit the three temperatures to these labels, for `training.export --temperature`."""
+    fit_zero_pose: bool = False
+    """Also fit the constant rotation between these labels' zero and the model's, for
+    `training.train_teacher --zero-pose-deg`."""
     limit: int = 0
     """Measure at most so many faces; 0 is all."""
     device: str = "cpu"
@@ -147,6 +152,17 @@ def summarise(predictions: Predictions) -> dict[str, Any]:
     }
 
 
+def print_zero_pose(name: str, predictions: Predictions) -> None:
+    """Fit the constant rotation on every second face, and say what it does to the others."""
+    mean, labels = predictions.mean_deg, predictions.labels
+    checked = fit_zero_pose(mean[::2], labels[::2])
+    before = accuracy(mean[1::2], labels[1::2])["mae"]["mean"]
+    after = accuracy(turn_predictions(mean[1::2], checked), labels[1::2])["mae"]["mean"]
+    zero = [round(float(angle), 2) for angle in fit_zero_pose(mean, labels)]
+    print(f"{name}: --zero-pose-deg", *zero)
+    print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
+
+
 def table(results: dict[str, dict[str, Any]]) -> str:
     """The main numbers as a Markdown table, one model a line."""
     head = (
@@ -182,6 +198,8 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             fitted = fit_temperature(predictions.logits, predictions.labels)
             models[path.stem]["temperature"] = [round(float(value), 3) for value in fitted]
             print(f"{path.stem}: --temperature", *models[path.stem]["temperature"])
+        if config.fit_zero_pose:
+            print_zero_pose(path.stem, predictions)
         draw_worst(config.out / f"worst-{path.stem}.png", faces, predictions)
         draw_errors(config.out / f"errors-{path.stem}.png", predictions)
     if detector:

@@ -34,6 +34,9 @@ class TrainConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     detected_only: bool = False
     """Leave out the rendered faces that the detector misses."""
+    zero_pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Yaw, pitch, roll of a constant rotation in the head's frame that is added to every label:
+    what a data set calls straight ahead. `training.evaluate --fit-zero-pose` measures it."""
     seed: int = 0
     holdout_share: float = 0.02
     """Share of the faces, by a hash of their seed, that is measured and never trained on."""
@@ -63,8 +66,10 @@ def to_json(config: TrainConfig) -> dict[str, Any]:
 def changed_settings(saved: dict[str, Any], config: TrainConfig) -> list[str]:
     """Names of the settings in which a saved run differs from `config`."""
     current = to_json(config)
-    names = sorted((saved.keys() | current.keys()) - set(_FREE_TO_CHANGE))
-    return [name for name in names if saved.get(name) != current.get(name)]
+    # A setting that is newer than the saved run had its default in it.
+    before = to_json(TrainConfig(data=config.data, out=config.out)) | saved
+    names = sorted((before.keys() | current.keys()) - set(_FREE_TO_CHANGE))
+    return [name for name in names if before.get(name) != current.get(name)]
 
 
 def fingerprint(config: TrainConfig) -> str:

@@ -14,7 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.bins import decode
-from headpose_core.rotation import geodesic_deg, matrix_from_angles, mirror_angles
+from headpose_core.rotation import (
+    angles_from_matrix,
+    geodesic_deg,
+    matrix_from_angles,
+    mirror_angles,
+)
 from headpose_core.types import FloatArray
 
 ANGLES = ("yaw", "pitch", "roll")
@@ -91,6 +96,29 @@ def fit_temperature(logits: NDArray[np.float32], labels: FloatArray) -> FloatArr
             likelihood.append(np.nansum(nll, axis=0))
         best = np.take_along_axis(grid, np.argmin(likelihood, axis=0)[None], axis=0)[0]
     return np.asarray(np.where(np.isfinite(labels).any(axis=0), best, 1.0))
+
+
+def fit_zero_pose(predicted: FloatArray, labels: FloatArray) -> FloatArray:
+    """Constant rotation Z (3,), yaw, pitch, roll, that brings predictions closest to labels.
+
+    It is in the head's frame (R Z): data sets differ in which pose of a head they call zero.
+    The mean absolute error of the angles is what it minimises.
+    """
+    from scipy.optimize import minimize  # type: ignore[import-untyped]
+
+    found = minimize(
+        lambda zero: float(np.nanmean(np.abs(turn_predictions(predicted, zero) - labels))),
+        np.zeros(3),
+        method="Nelder-Mead",
+        options={"initial_simplex": 4.0 * np.vstack([np.zeros(3), np.eye(3)]), "xatol": 0.01},
+    )
+    return np.asarray(found.x)
+
+
+def turn_predictions(predicted: FloatArray, zero_pose_deg: FloatArray) -> FloatArray:
+    """Angles (N, 3) after a constant rotation in the head's frame."""
+    turned = matrix_from_angles(predicted) @ matrix_from_angles(zero_pose_deg)
+    return angles_from_matrix(turned)
 
 
 def _by_angle(values: FloatArray) -> dict[str, float | None]:

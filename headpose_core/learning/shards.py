@@ -10,7 +10,7 @@ from __future__ import annotations
 import bisect
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.learning.datasets import LabelledFace
+from headpose_core.rotation import angles_from_matrix, matrix_from_angles
 from headpose_core.types import FloatArray, Image
 
 FIELDS = ("jpeg", "offsets", "angles_deg", "box", "detected", "seed")
@@ -83,6 +84,7 @@ class RenderedShards:
     A face keeps its index: new shards are appended. Which faces are held out depends on
     their seed alone, so it is the same in every run and on every machine. `detected_only`
     leaves out, for both, the faces that the detector misses: the network never gets them.
+    `zero_pose_deg` turns every label, see `turn_zero`.
     """
 
     def __init__(
@@ -90,11 +92,13 @@ class RenderedShards:
         directories: Sequence[Path],
         holdout_share: float = 0.02,
         detected_only: bool = False,
+        zero_pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
     ) -> None:
         self.skipped: Counter[str] = Counter()
         self._directories = [Path(directory) for directory in directories]
         self._holdout_share = holdout_share
         self._detected_only = detected_only
+        self._zero_pose_deg = np.array(zero_pose_deg)
         self._shards: list[Shard] = []
         self._starts: list[int] = [0]
         self._training = np.empty(0, np.int64)
@@ -109,6 +113,7 @@ class RenderedShards:
         """Append given files, in this order."""
         for file in files:
             shard = read_shard(Path(file))
+            shard = replace(shard, angles_deg=turn_zero(shard.angles_deg, self._zero_pose_deg))
             held = in_holdout(shard.seeds, self._holdout_share)
             usable = self._usable(shard)
             numbers = self._starts[-1] + np.arange(len(shard))
@@ -121,7 +126,7 @@ class RenderedShards:
         """Which faces to use (N,); the others are counted in `skipped`."""
         finite = np.isfinite(shard.angles_deg).all(axis=1)
         missed = finite & ~shard.detected & self._detected_only
-        reasons = {"label is not finite": ~finite, "missed by the detector": missed}
+        reasons = {"label cannot be said in angles": ~finite, "missed by the detector": missed}
         self.skipped.update({name: int(out.sum()) for name, out in reasons.items() if out.any()})
         return np.asarray(finite & ~missed)
 
@@ -153,6 +158,19 @@ class RenderedShards:
         shard, local = self._shards[number], index - self._starts[number]
         name = f"{shard.path.stem}/{local}"
         return LabelledFace(name, shard.image(local), shard.boxes[local], shard.angles_deg[local])
+
+
+def turn_zero(angles_deg: FloatArray, zero_pose_deg: FloatArray) -> FloatArray:
+    """Labels (N, 3) after a constant rotation (3,) in the head's own frame: R becomes R Z.
+
+    NaN where the result has no unique angles: yaw at or beyond 90 degrees.
+    """
+    if not np.any(zero_pose_deg):
+        return angles_deg
+    turned = matrix_from_angles(angles_deg) @ matrix_from_angles(zero_pose_deg)
+    result = angles_from_matrix(turned)
+    unique = (np.abs(angles_deg[:, 0]) < 90.0) & (np.abs(result[:, 1:]) < 99.0).all(axis=1)
+    return np.where(unique[:, None], result, np.nan)
 
 
 def in_holdout(seeds: NDArray[np.int64], share: float) -> NDArray[np.bool_]:

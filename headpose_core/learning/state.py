@@ -50,7 +50,12 @@ class TrainingState:
         self.config = config
         self.device = choose_device(config.device)
         torch.manual_seed(config.seed)
-        self.faces = RenderedShards(config.data, config.holdout_share, config.detected_only)
+        self.faces = RenderedShards(
+            config.data,
+            holdout_share=config.holdout_share,
+            detected_only=config.detected_only,
+            zero_pose_deg=config.zero_pose_deg,
+        )
         self.network = initial_network(config).to(self.device)
         # Convolutions run twice as fast in this layout, and crops come in it.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

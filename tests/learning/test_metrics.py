@@ -9,8 +9,10 @@ from headpose_core.learning.metrics import (
     accuracy,
     calibration,
     fit_temperature,
+    fit_zero_pose,
     mirror_difference,
     normal_nll,
+    turn_predictions,
 )
 
 
@@ -80,3 +82,11 @@ def test_an_angle_without_labels_keeps_its_temperature() -> None:
     logits = np.random.default_rng(0).normal(size=(10, 3, 62)).astype(np.float32)
     labels = np.column_stack([np.zeros((10, 2)), np.full(10, np.nan)])
     assert fit_temperature(logits, labels)[2] == 1.0
+
+
+def test_fitted_zero_pose_is_the_rotation_between_two_zeros() -> None:
+    rng = np.random.default_rng(2)
+    predicted = rng.uniform((-60, -30, -30), (60, 30, 30), (300, 3))
+    zero = np.array([1.0, -4.0, 0.5])
+    labels = turn_predictions(predicted, zero) + rng.laplace(0, 1.0, predicted.shape)
+    assert fit_zero_pose(predicted, labels) == pytest.approx(zero, abs=0.3)

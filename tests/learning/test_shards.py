@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headpose_core.learning.shards import RenderedShards, in_holdout, read_shard
+from headpose_core.learning.shards import RenderedShards, in_holdout, read_shard, turn_zero
+from headpose_core.rotation import matrix_from_angles
 from tests.learning.drawn_faces import draw_face, write_shard
 
 
@@ -84,7 +85,7 @@ def test_a_face_without_a_label_is_counted_and_left_out(tmp_path: Path) -> None:
     shards = RenderedShards([tmp_path], holdout_share=0.0)
     shards.rescan()
     assert shards.training.tolist() == [0, 2, 3]
-    assert dict(shards.skipped) == {"label is not finite": 1}
+    assert dict(shards.skipped) == {"label cannot be said in angles": 1}
 
 
 def test_faces_that_the_detector_misses_can_be_left_out(tmp_path: Path) -> None:
@@ -99,3 +100,23 @@ def test_faces_that_the_detector_misses_can_be_left_out(tmp_path: Path) -> None:
     assert everything.training.tolist() == [0, 1, 2, 3] and not everything.skipped
     assert found.training.tolist() == [0, 1, 3]
     assert dict(found.skipped) == {"missed by the detector": 1}
+
+
+def test_another_zero_pose_turns_labels_in_the_heads_frame(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0, 20)
+    plain = RenderedShards([tmp_path])
+    turned = RenderedShards([tmp_path], zero_pose_deg=(0.0, 5.0, 0.0))
+    plain.rescan()
+    turned.rescan()
+    Z = matrix_from_angles([0.0, 5.0, 0.0])
+    for index in range(20):
+        expected = matrix_from_angles(plain[index].angles_deg) @ Z
+        np.testing.assert_allclose(matrix_from_angles(turned[index].angles_deg), expected)
+
+
+def test_a_head_that_looks_away_keeps_no_label_after_a_turn() -> None:
+    labels = np.array([[0.0, 10.0, 0.0], [92.0, 0.0, 0.0]])
+    turned = turn_zero(labels, np.array([0.0, 5.0, 0.0]))
+    np.testing.assert_allclose(turned[0], [0.0, 15.0, 0.0], atol=1e-9)
+    assert np.isnan(turned[1]).all()
+    assert turn_zero(labels, np.zeros(3)) is labels

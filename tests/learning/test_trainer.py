@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 
 from headpose_core.learning import trainer
 from headpose_core.learning.checkpoint import load_checkpoint, write_atomically
-from headpose_core.learning.config import TrainConfig
+from headpose_core.learning.config import TrainConfig, changed_settings, to_json
 from headpose_core.learning.journal import EpochSums, MetricsLog, measure_holdout
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
 from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
@@ -148,6 +148,15 @@ def test_other_settings_do_not_continue_a_run(faces: Path, tmp_path: Path) -> No
     # These may change. The run is over, so its weights stay.
     after = load_file(train(replace(config, workers=1, holdout_every=7)))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_setting_that_is_newer_than_the_run_had_its_default_in_it(tmp_path: Path) -> None:
+    config = small_run(tmp_path, tmp_path / "run")
+    saved = {name: value for name, value in to_json(config).items() if name != "zero_pose_deg"}
+    assert changed_settings(saved, config) == []
+    assert changed_settings(saved, replace(config, zero_pose_deg=(0.0, 1.0, 0.0))) == [
+        "zero_pose_deg"
+    ]
 
 
 def test_workers_see_the_same_views(faces: Path, tmp_path: Path) -> None:
