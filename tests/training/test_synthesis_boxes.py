@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -24,6 +25,9 @@ from training.synthesis.zero_pose import (
     mean_makehuman_shape,
     rotation_between,
 )
+
+if TYPE_CHECKING:
+    from training.synthesis.engine import Engine
 
 POINTS = np.random.default_rng(3).uniform(40, 120, (68, 2))
 angle = st.floats(-89, 89)
@@ -82,9 +86,9 @@ def test_zero_pose_lifts_the_chin() -> None:
     assert (ZERO_POSE @ (0, 0, 1))[1] > 0  # the nose, which pointed at the viewer, points up
 
 
-def test_zero_pose_is_the_one_that_the_landmarks_give(shared_dir: Path, head_assets: Path) -> None:
+def test_zero_pose_is_the_one_that_the_landmarks_give(shared_dir: Path, engine: Engine) -> None:
     labels = mean_label_shape(shared_dir / "data" / "aflw2000")
     chosen = list(POINT_SETS["eyes and nose"])
-    rotation = rotation_between(mean_makehuman_shape(head_assets)[chosen], labels[chosen])
+    rotation = rotation_between(mean_makehuman_shape(engine.library)[chosen], labels[chosen])
     measured = angles_from_matrix(OPTICAL_TO_VIEW @ rotation @ OPTICAL_TO_VIEW)
     np.testing.assert_allclose(measured, ZERO_POSE_DEG, atol=0.5)

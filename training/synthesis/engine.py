@@ -60,10 +60,10 @@ class Engine:
 
     def __init__(self, assets: Path, seed: int) -> None:
         self.seed = seed
-        self._library = load_library(assets)
-        self.builder = HeadBuilder(self._library)
+        self.library = load_library(assets)
+        self.builder = HeadBuilder(self.library)
         self.renderer = Renderer(self.builder.meshes, self.builder.regions, FRAME_SIZE)
-        cloth = {t for part in self._library.parts["clothes"] for t in part.textures}
+        cloth = {t for part in self.library.parts["clothes"] for t in part.textures}
         self._backgrounds = Backgrounds(sorted(cloth))
         self._detector = YuNet()
         self._last: tuple[int, Person] | None = None
@@ -78,7 +78,7 @@ class Engine:
         """Person number ``number``; the last one is kept."""
         if self._last is None or self._last[0] != number:
             rng = np.random.default_rng([self.seed, 0, number])
-            self._last = (number, sample_person(rng, self._library))
+            self._last = (number, sample_person(rng, self.library))
         return self._last[1]
 
     def render(self, index: int, person: Person, scene: Scene) -> Sample:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles
+from training.synthesis.library import RACES, HeadLibrary, load_library
 
 # From optical axes (y down, z forward) to view axes (y up, z to the viewer), and back.
 OPTICAL_TO_VIEW = np.diag([1.0, -1.0, -1.0])
@@ -74,11 +75,8 @@ def mean_label_shape(folder: Path) -> NDArray[np.float64]:
     return np.asarray(np.mean(shapes, axis=0) @ OPTICAL_TO_VIEW)
 
 
-def mean_makehuman_shape(assets: Path) -> NDArray[np.float64]:
+def mean_makehuman_shape(library: HeadLibrary) -> NDArray[np.float64]:
     """Landmarks (68,3) of MakeHuman's head averaged over young people of all races and sexes."""
-    from training.synthesis.library import RACES, load_library
-
-    library = load_library(assets)
     kinds = [f"macro/{race}-{sex}-young" for race in RACES for sex in ("male", "female")]
     head = library.morph({kind: 1 / len(kinds) for kind in kinds}, library.base)
     return head[library.landmarks].astype(np.float64)
@@ -92,7 +90,8 @@ def main() -> None:
     parser.add_argument("--aflw2000", type=Path, required=True)
     parser.add_argument("--assets", type=Path, required=True)
     args = parser.parse_args()
-    labels, makehuman = mean_label_shape(args.aflw2000), mean_makehuman_shape(args.assets)
+    labels = mean_label_shape(args.aflw2000)
+    makehuman = mean_makehuman_shape(load_library(args.assets))
     print("rotation from MakeHuman's zero to the labels', degrees")
     for name, points in POINT_SETS.items():
         chosen = list(points)
