@@ -22,7 +22,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from headpose_core.bins import decode
 from headpose_core.crop import CROP_SIZE
-from headpose_core.learning.checkpoint import write_atomically
+from headpose_core.files import appearing
 from headpose_core.learning.network import HeadPoseNet
 from headpose_core.model_file import INPUT, OUTPUT, ModelMetadata
 from headpose_core.runtime import HeadPoseModel
@@ -43,19 +43,15 @@ def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> f
     model = store_as_half(to_onnx(rounded))
     helper.set_model_props(model, metadata.to_properties())
     onnx.checker.check_model(model, full_check=True)
-    differences: list[float] = []
-
-    def write(unfinished: Path) -> None:
+    with appearing(path) as unfinished:
         onnx.save_model(model, unfinished)
-        differences.append(difference_of_logits(rounded, unfinished))
-        if not differences[-1] <= PARITY:
+        difference = difference_of_logits(rounded, unfinished)
+        if not difference <= PARITY:
             raise RuntimeError(
-                f"expected logits within {PARITY} of PyTorch's, got {differences[-1]:.2g}; "
+                f"expected logits within {PARITY} of PyTorch's, got {difference:.2g}; "
                 "a layer is exported wrongly by this version of PyTorch or ONNX Runtime"
             )
-
-    write_atomically(path, write)
-    return differences[-1]
+    return difference
 
 
 def fold_normalisation(network: HeadPoseNet) -> HeadPoseNet:

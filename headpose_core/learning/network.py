@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from headpose_core.bins import NUM_BINS
+from headpose_core.files import appearing
 from headpose_core.learning.backbones import make_backbone
-from headpose_core.learning.checkpoint import write_atomically
 
 WEIGHTS_FORMAT = "headpose-weights/1"
 # Mean and standard deviation of natural images, RGB, in grey levels (the usual ImageNet figures).
@@ -63,7 +63,8 @@ def save_weights(path: Path, network: HeadPoseNet, metadata: dict[str, str]) -> 
     tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     config = json.dumps(dataclasses.asdict(network.config))
     header = {**metadata, "format": WEIGHTS_FORMAT, "network": config}
-    write_atomically(path, lambda unfinished: save_file(tensors, unfinished, metadata=header))
+    with appearing(path) as unfinished:
+        save_file(tensors, unfinished, metadata=header)
 
 
 def load_weights(path: Path) -> tuple[HeadPoseNet, dict[str, str]]:
