@@ -26,7 +26,7 @@ from training.synthesis.zero_pose import OPTICAL_TO_VIEW, ZERO_POSE
 if TYPE_CHECKING:
     from training.synthesis.engine import Engine, Sample
 
-IN_FRONT = {"distance_m": 1.5, "offset_px": (6.0, -4.0), "expression": {}}
+IN_FRONT = {"distance_m": 1.5, "offset_share": (0.03, -0.02), "expression": {}}
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +86,15 @@ def test_landmarks_lie_on_the_rendered_pixels(
         **IN_FRONT | {"distance_m": distance},
     )
     head = engine.builder.build(person, scene)
-    camera, points = place_camera(head, scene)
+    camera, points = place_camera(head, scene, FRAME_SIZE)
     eyes = [item for item in dressed(head, person) if item[1].look == Look.EYE]
     drawn = engine.renderer.render(eyes, skin_detail(person), camera, scene.lighting)[..., 3] > 0
     assert drawn.any() and not drawn.all()
     centre = np.argwhere(drawn).mean(0)[::-1]
     # The lids, where the landmarks are, lie a centimetre before the middle of the eyeballs.
-    np.testing.assert_allclose(points[36:48].mean(0), centre, atol=0.07 * scene.face_px)
+    np.testing.assert_allclose(
+        points[36:48].mean(0), centre, atol=0.07 * scene.face_share * FRAME_SIZE
+    )
 
 
 @pytest.mark.parametrize("distance", [0.3, 1.0, 4.0])
@@ -103,9 +105,9 @@ def test_label_is_the_rotation_about_the_viewing_ray(
     """A perspective-n-point solver, which knows nothing of the label, finds the same rotation."""
     scene = replace(sample_scene(np.random.default_rng(5)), angles_deg=angles, distance_m=distance)
     head = engine.builder.build(engine.person(0), scene)
-    camera, points = place_camera(head, scene)
+    camera, points = place_camera(head, scene, FRAME_SIZE)
     marks = (head.landmarks - head.centre) @ (OPTICAL_TO_VIEW @ ZERO_POSE).T
-    middle = np.array(scene.offset_px) + FRAME_SIZE / 2
+    middle = (np.array(scene.offset_share) + 0.5) * FRAME_SIZE
     K = np.array([[camera.focal_px, 0, middle[0]], [0, camera.focal_px, middle[1]], [0, 0, 1]])
     # Both are OpenCV's own: a first guess, then Levenberg and Marquardt's refinement.
     _, rvec, tvec = cv2.solvePnP(marks.astype(float), points, K, None, flags=cv2.SOLVEPNP_SQPNP)

@@ -47,5 +47,5 @@ def test_lights_come_from_all_sides_also_from_behind() -> None:
 def test_one_in_twenty_five_faces_is_cut_by_the_border(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scenes = [sample_scene(rng) for _ in range(2000)]
-    far = [max(map(abs, s.offset_px)) > 0.2 * 192 for s in scenes]
+    far = [max(map(abs, s.offset_share)) > 0.2 for s in scenes]
     assert 0.025 < np.mean(far) < 0.055

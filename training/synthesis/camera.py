@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from headpose_core.rotation import matrix_from_angles
 from training.synthesis.geometry import Head
-from training.synthesis.scene import FRAME_SIZE, Scene
+from training.synthesis.scene import Scene
 from training.synthesis.zero_pose import OPTICAL_TO_VIEW, ZERO_POSE
 
 DM_PER_M = 10.0
@@ -31,12 +31,13 @@ class Camera:
     principal_px: tuple[float, float]
 
 
-def place_camera(head: Head, scene: Scene) -> tuple[Camera, NDArray[np.float64]]:
+def place_camera(head: Head, scene: Scene, frame_size: int) -> tuple[Camera, NDArray[np.float64]]:
     """Put the head before the camera so that its label is exact.
 
     The centre of the face's projected box lies on the optical axis, so the rotation about the
     viewing ray is the rotation itself; the principal point then moves the picture in the frame.
-    Returns the camera and the projected landmarks (68,2) in frame pixels.
+    frame_size: side of the frame in pixels. Returns the camera and the projected landmarks (68,2)
+    in frame pixels.
     """
     optical = matrix_from_angles(scene.angles_deg)
     rotation = OPTICAL_TO_VIEW @ optical @ OPTICAL_TO_VIEW @ ZERO_POSE
@@ -49,8 +50,8 @@ def place_camera(head: Head, scene: Scene) -> tuple[Camera, NDArray[np.float64]]
         shift[:2] -= (flat.min(0) + flat.max(0)) / 2 * distance
     seen = marks + shift
     flat = seen[:, :2] / -seen[:, 2:]
-    focal = scene.face_px / (flat.max(0) - flat.min(0)).max()
-    points = flat * (focal, -focal) + np.array(scene.offset_px) + FRAME_SIZE / 2
-    return Camera(
-        rotation, head.centre.astype(float), shift, float(focal), scene.offset_px
-    ), points
+    focal = float(scene.face_share * frame_size / (flat.max(0) - flat.min(0)).max())
+    dx, dy = scene.offset_share
+    principal = (dx * frame_size, dy * frame_size)
+    points = flat * (focal, -focal) + np.array(principal) + frame_size / 2
+    return Camera(rotation, head.centre.astype(float), shift, focal, principal), points

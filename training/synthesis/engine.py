@@ -34,7 +34,7 @@ VIEWS_PER_PERSON = 4
 class Sample:
     """One image and what is known about it.
 
-    frame (FRAME_SIZE,FRAME_SIZE,3) uint8 RGB; frame_box (4,) face box in the frame;
+    frame (frame_size,frame_size,3) uint8 RGB; frame_box (4,) face box in the frame;
     context (CONTEXT_SIZE,CONTEXT_SIZE,3) uint8 RGB, the surroundings of the box's square, and
     box (4,) float32, the same box in its pixels; landmarks (68,2) float32 in the frame and
     context_landmarks in the context; detected: whether the box is the detector's own.
@@ -55,14 +55,16 @@ class Sample:
 class Engine:
     """Makes samples; image ``index`` depends on (seed, index) and the generator's version only.
 
-    assets: folder of the MakeHuman parts. Raises AssetError when something is missing.
+    assets: folder of the MakeHuman parts. frame_size: side of the rendered frames in pixels; other
+    than the default it is for pictures. Raises AssetError when something is missing.
     """
 
-    def __init__(self, assets: Path, seed: int) -> None:
+    def __init__(self, assets: Path, seed: int, frame_size: int = FRAME_SIZE) -> None:
         self.seed = seed
+        self.frame_size = frame_size
         self.library = load_library(assets)
         self.builder = HeadBuilder(self.library)
-        self.renderer = Renderer(self.builder.meshes, self.builder.regions, FRAME_SIZE)
+        self.renderer = Renderer(self.builder.meshes, self.builder.regions, frame_size)
         cloth = {t for part in self.library.parts["clothes"] for t in part.textures}
         self._backgrounds = Backgrounds(sorted(cloth))
         self._detector = YuNet()
@@ -84,20 +86,20 @@ class Engine:
     def render(self, index: int, person: Person, scene: Scene) -> Sample:
         """Picture, box and crop of a person in a scene."""
         head = self.builder.build(person, scene)
-        camera, points = place_camera(head, scene)
+        camera, points = place_camera(head, scene, self.frame_size)
         rgba = self.renderer.render(
             dressed(head, person), skin_detail(person), camera, scene.lighting
         )
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
         rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
-        frame = _composite(rgba, self._backgrounds.draw(rng, FRAME_SIZE))
+        frame = _composite(rgba, self._backgrounds.draw(rng, self.frame_size))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)
             centre = (middle[:2] + middle[2:]) / 2
-            frame = add_occluder(
-                rng, frame, (centre[0], centre[1]), scene.face_px, _hand_colour(rgba)
-            )
+            face_px = scene.face_share * self.frame_size
+            colour = _hand_colour(rgba)
+            frame = add_occluder(rng, frame, (centre[0], centre[1]), face_px, colour)
         fitted = fitted_box(points, scene.angles_deg)
         box, detected = choose_box(self._detector.detect(frame), fitted)
         context, to_context = cut_context(frame, box)

@@ -22,16 +22,17 @@ class Scene:
     """Everything about one view.
 
     angles_deg: yaw, pitch, roll of the head about the viewing ray, the paper's convention.
-    distance_m: camera to head; face_px, offset_px: long side of the face box and its centre
-    relative to the frame's, pixels. torso_rad: rotation vector of the torso against the head.
+    distance_m: camera to head. face_share, offset_share: long side of the face box, and its
+    centre from the frame's (x right, y down), in sides of the frame. torso_rad: rotation vector
+    of the torso against the head.
     gaze_deg: right and up turn of the eyes against the head. expression: face unit weights.
     clutter_seed: seed of background and occluders.
     """
 
     angles_deg: tuple[float, float, float]
     distance_m: float
-    face_px: float
-    offset_px: tuple[float, float]
+    face_share: float
+    offset_share: tuple[float, float]
     torso_rad: tuple[float, float, float]
     gaze_deg: tuple[float, float]
     expression: dict[str, float]
@@ -51,8 +52,8 @@ def sample_scene(rng: Rng) -> Scene:
     return Scene(
         angles_deg=angles,
         distance_m=_sample_distance(rng),
-        face_px=float(share * FRAME_SIZE),
-        offset_px=(float(offset[0] * FRAME_SIZE), float(offset[1] * FRAME_SIZE)),
+        face_share=float(share),
+        offset_share=(float(offset[0]), float(offset[1])),
         torso_rad=_sample_torso(rng, angles),
         gaze_deg=(float(rng.normal(0, 13)), float(rng.normal(0, 8))),
         expression=sample_expression(rng),
