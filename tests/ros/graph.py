@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,13 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from headpose_ros.msg import HeadPoseArray
+from lifecycle_msgs.srv import ChangeState, GetState
+from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -28,11 +30,15 @@ from headpose_ros.images import message_from_image
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
+SERVICES = {"change_state": ChangeState, "get_state": GetState, "set_parameters": SetParameters}
 FRAME = "camera_optical_frame"
 
 
 class NodeProcess:
-    """`headpose_node` as a process. Parameters by name; `log` gets what it prints."""
+    """`headpose_node` as a process; `log` gets what it prints.
+
+    parameters: by name, with __ for the dot. arguments: for ROS, before them.
+    """
 
     def __init__(
         self,
@@ -40,18 +46,17 @@ class NodeProcess:
         namespace: str = "/test",
         *,
         command: tuple[str, ...] = (sys.executable, "-m", "headpose_ros.headpose_node"),
-        variables: dict[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
         **parameters: object,
     ) -> None:
-        arguments = ["--ros-args", "-r", f"__ns:={namespace}"]
+        given = ["--ros-args", "-r", f"__ns:={namespace}", *arguments]
         for name, value in parameters.items():
-            arguments += ["-p", f"{name.replace('__', '.')}:={value}"]
+            given += ["-p", f"{name.replace('__', '.')}:={value}"]
         self._log = log
         with log.open("w") as out:
             self.process = subprocess.Popen(
-                [*command, *arguments],
+                [*command, *given],
                 cwd=REPO,
-                env=os.environ if variables is None else variables,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
@@ -89,6 +94,11 @@ class Probe:
         self.transforms: dict[str, TransformStamped] = {}
         self.debug_images: list[Image] = []
         self.status: DiagnosticStatus | None = None
+        # From the beginning: a server loses its answer to a client that it has not discovered yet.
+        self._clients = {
+            name: self.node.create_client(kind, f"headpose/{name}")
+            for name, kind in SERVICES.items()
+        }
         subscribe = self.node.create_subscription
         subscribe(HeadPoseArray, "head_pose", self.poses.append, QoSProfile(depth=1000))
         subscribe(TFMessage, "/tf", self._on_tf, QoSProfile(depth=1000))
@@ -148,14 +158,17 @@ class Probe:
             Image, topic, self.debug_images.append, QoSProfile(depth=5, reliability=2)
         )
 
-    def call(self, kind: type, service: str, request: object) -> Any:
-        """Call a service of the node and wait for its answer."""
-        client = self.node.create_client(kind, f"headpose/{service}")
-        self.until(client.service_is_ready, f"service {service}")
-        future = client.call_async(request)
+    def call(self, service: str, request: object) -> Any:
+        """Call one of SERVICES of the node and wait for its answer."""
+        future = self.request(service, request)
         self.until(future.done, f"answer of {service}")
-        self.node.destroy_client(client)
         return future.result()
+
+    def request(self, service: str, request: object) -> Future:
+        """Call one of SERVICES of the node."""
+        self.until(lambda: self.status, "diagnostics")
+        self.until(self._clients[service].service_is_ready, f"service {service}")
+        return self._clients[service].call_async(request)
 
     def _on_tf(self, message: TFMessage) -> None:
         self.transforms.update((t.child_frame_id, t) for t in message.transforms)

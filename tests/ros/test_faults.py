@@ -73,13 +73,16 @@ def bad_models(folder: Path) -> dict[str, Path]:
     }
 
 
-def change_state(probe: Probe, transition: int) -> bool:
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return probe.call(ChangeState, "change_state", request).success
+def transition(number: int) -> ChangeState.Request:
+    return ChangeState.Request(transition=Transition(id=number))
+
+
+def change_state(probe: Probe, number: int) -> bool:
+    return probe.call("change_state", transition(number)).success
 
 
 def state(probe: Probe) -> str:
-    return probe.call(GetState, "get_state", GetState.Request()).current_state.label
+    return probe.call("get_state", GetState.Request()).current_state.label
 
 
 def set_parameters(probe: Probe, **values: object) -> list[str]:
@@ -89,7 +92,7 @@ def set_parameters(probe: Probe, **values: object) -> list[str]:
         for name, value in values.items()
     ]
     request = SetParameters.Request(parameters=parameters)
-    results = probe.call(SetParameters, "set_parameters", request).results
+    results = probe.call("set_parameters", request).results
     return ["" if result.successful else result.reason for result in results]
 
 
@@ -138,13 +141,14 @@ def test_life_cycle_in_every_order(start: Start, probe: Probe, astronaut: np.nda
     """Up and down twice; a transition that the state does not have does not end the node."""
     start(probe.namespace, autostart=False)
     assert state(probe) == "unconfigured"
+    probe.request("change_state", transition(Transition.TRANSITION_ACTIVATE))
     up = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     down = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
     for number in range(2):
-        assert all(change_state(probe, transition) for transition in up)
+        assert all(change_state(probe, step) for step in up)
         probe.until_ready()
         assert len(probe.ask(image_message(astronaut, number)).heads) == 1
-        assert all(change_state(probe, transition) for transition in down)
+        assert all(change_state(probe, step) for step in down)
     assert state(probe) == "unconfigured"
 
 

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that users touch say the same as the code: the parameters' YAML, the launch file."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Callable
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+import yaml
+
+from headpose_ros.parameters import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
+from tests.ros.graph import REPO, NodeProcess, Probe
+
+YAML = REPO / "config" / "headpose.yaml"
+
+
+def test_yaml_has_every_parameter_with_its_default() -> None:
+    (node,) = yaml.safe_load(YAML.read_text()).values()
+    assert node["ros__parameters"] == {row.name: row.default for row in PARAMETERS}
+    for row in PARAMETERS:
+        assert type(node["ros__parameters"][row.name]) is type(row.default), row.name
+
+
+def test_yaml_says_when_each_is_read_and_why() -> None:
+    when = {AT_START: "start", AT_CONFIGURE: "configure", LIVE: "live"}
+    comments = {
+        line.split(":")[0].strip(): line.partition("#")[2].split()
+        for line in YAML.read_text().splitlines()
+        if line.startswith("    ") and "#" in line.lstrip()[1:]
+    }
+    for row in PARAMETERS:
+        assert comments[row.name][0] == when[row.when], row.name
+        assert len(comments[row.name]) > 3, row.name
+
+
+def test_node_takes_the_yaml(start: Callable[..., NodeProcess], probe: Probe) -> None:
+    start(probe.namespace, arguments=("--params-file", str(YAML)))
+    probe.until_values(state="active")
+
+
+def test_launch_file_passes_on_only_what_was_given() -> None:
+    launch = pytest.importorskip("launch", reason="needs ROS 2's launch")
+    pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
+    path = REPO / "launch" / "headpose.launch.py"
+    definitions = runpy.run_path(str(path))
+    definitions["generate_launch_description"].__globals__["get_package_share_directory"] = (
+        lambda name: str(REPO)
+    )
+    description = definitions["generate_launch_description"]()
+    arguments = description.get_launch_arguments()
+    assert all(argument.description for argument in arguments)
+    context = launch.LaunchContext()
+    for argument in arguments:
+        argument.visit(context)
+    context.launch_configurations.update(model="other.onnx", autostart="false")
+    (node,) = definitions["node"](context)
+    _, overrides = node._Node__parameters
+    given = {key[0].text: value for key, value in overrides.items()}
+    assert set(given) == {"model", "autostart"}
