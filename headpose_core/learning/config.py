@@ -26,7 +26,8 @@ class TrainConfig:
     out: Path
     """Directory of the run. The same command on it again resumes."""
     init: Path | None = None
-    """Weights to start from (.safetensors); a narrower network is widened."""
+    """Weights to start from (.safetensors), or an exported model (.onnx); a narrower network is
+    widened."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     loss: HardLossConfig = field(default_factory=HardLossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)

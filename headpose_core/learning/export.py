@@ -30,6 +30,8 @@ from headpose_core.runtime import HeadPoseModel
 OPSET = 17
 # Largest difference of a logit between PyTorch and the exported file, on the same weights.
 PARITY = 1e-4
+# Initialisers in float16 are called after the tensor that they are cast to.
+HALF_SUFFIX = "_half"
 
 
 def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> float:
@@ -107,8 +109,9 @@ def store_as_half(model: onnx.ModelProto) -> onnx.ModelProto:
         half = values.astype(np.float16)
         if np.array_equal(half.astype(np.float32), values):
             name = tensor.name
-            tensor.CopyFrom(numpy_helper.from_array(half, name + "_half"))
-            casts.append(helper.make_node("Cast", [name + "_half"], [name], to=1, name=name))
+            tensor.CopyFrom(numpy_helper.from_array(half, name + HALF_SUFFIX))
+            cast = helper.make_node("Cast", [tensor.name], [name], to=onnx.TensorProto.FLOAT)
+            casts.append(cast)
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)

@@ -5,21 +5,25 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
+from headpose_core.crop import CROP_SIZE
 from headpose_core.learning.checkpoint import load_checkpoint, save_checkpoint
 from headpose_core.learning.config import TrainConfig, changed_settings, fingerprint, to_json
+from headpose_core.learning.datasets import plain_views
 from headpose_core.learning.network import HeadPoseNet, load_weights, save_weights
 from headpose_core.learning.optimizer import make_average, make_optimizer
+from headpose_core.learning.restore import restore_network
 from headpose_core.learning.schedule import crop_size
 from headpose_core.learning.shards import RenderedShards
 from headpose_core.learning.widen import widen
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
+# Enough for the statistics of every channel.
+CALIBRATION_FACES = 256
 _COUNTERS = ("epoch", "views", "elapsed_s", "epoch_start", "crop_size")
 
 
@@ -30,11 +34,16 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-def initial_network(config: TrainConfig) -> HeadPoseNet:
+def initial_network(config: TrainConfig, faces: RenderedShards) -> HeadPoseNet:
     """A new network, or the one of `config.init`, made wider where the config asks for it."""
     if config.init is None:
         return HeadPoseNet(config.network)
-    network, _ = load_weights(config.init)
+    if config.init.suffix == ".onnx":
+        faces.rescan()
+        crops, _ = plain_views(faces, faces.training[:CALIBRATION_FACES], CROP_SIZE)
+        network = restore_network(config.init, config.network.backbone, crops)
+    else:
+        network, _ = load_weights(config.init)
     return network if network.config == config.network else widen(network, config.network)
 
 
@@ -56,7 +65,10 @@ class TrainingState:
             detected_only=config.detected_only,
             zero_pose_deg=config.zero_pose_deg,
         )
-        self.network = initial_network(config).to(self.device)
+        checkpoint = load_checkpoint(config.out / CHECKPOINT)
+        # A resumed run needs nothing of the file that it started from.
+        start = HeadPoseNet(config.network) if checkpoint else initial_network(config, self.faces)
+        self.network = start.to(self.device)
         # Convolutions run twice as fast in this layout, and crops come in it.
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(config.optimizer, self.network)
@@ -65,7 +77,8 @@ class TrainingState:
         self.epoch, self.epoch_start, self.views = 0, 0, 0
         self.crop_size = crop_size(config.schedule, 0.0)
         self.elapsed_s = 0.0
-        self._resume(config.out / CHECKPOINT)
+        if checkpoint:
+            self._resume(checkpoint)
         self._clock = time.monotonic() - self.elapsed_s
         self._saved_s = self.elapsed_s
 
@@ -120,14 +133,11 @@ class TrainingState:
         save_weights(self.config.out / WEIGHTS, self.result, notes)
         self._saved_s = self.elapsed_s
 
-    def _resume(self, path: Path) -> None:
-        checkpoint = load_checkpoint(path)
-        if checkpoint is None:
-            return
+    def _resume(self, checkpoint: dict[str, Any]) -> None:
         changed = changed_settings(json.loads(checkpoint["config"]), self.config)
         if changed:
             raise ValueError(
-                f"{path.parent} holds a run with other settings of: {', '.join(changed)}; "
+                f"{self.config.out} holds a run with other settings of: {', '.join(changed)}; "
                 "repeat its command to resume it, or choose another --out"
             )
         self.faces.add(checkpoint["files"])

@@ -19,13 +19,15 @@ from safetensors.torch import load_file
 from headpose_core.learning import trainer
 from headpose_core.learning.checkpoint import load_checkpoint, save_checkpoint
 from headpose_core.learning.config import TrainConfig, changed_settings, to_json
+from headpose_core.learning.export import export_model
 from headpose_core.learning.journal import EpochSums, MetricsLog, measure_holdout
-from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
+from headpose_core.learning.network import HeadPoseNet, NetworkConfig, load_weights, save_weights
 from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
 from headpose_core.learning.schedule import ScheduleConfig, crop_size, epoch_order
 from headpose_core.learning.state import TrainingState
 from headpose_core.learning.trainer import train, train_epoch
 from tests.learning.drawn_faces import write_shard
+from tests.tiny_models import METADATA
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -187,6 +189,18 @@ def test_a_run_starts_from_given_weights_and_widens_them(faces: Path, tmp_path: 
     start = measure_holdout(state.network, state.faces, state.faces.holdout, 112)
     end_of_first = records(tmp_path / "first")[-1]["holdout"]["mean"]
     assert start["mean"] == pytest.approx(end_of_first, abs=1e-3)
+
+
+def test_a_run_starts_from_an_exported_model(faces: Path, tmp_path: Path) -> None:
+    config = small_run(faces, tmp_path / "first")
+    network, _ = load_weights(train(config))
+    export_model(network, METADATA, tmp_path / "model.onnx")
+    state = TrainingState(
+        replace(config, out=tmp_path / "second", init=tmp_path / "model.onnx", seed=1)
+    )
+    start = measure_holdout(state.result, state.faces, state.faces.holdout, 112)
+    end_of_first = records(tmp_path / "first")[-1]["holdout"]["mean"]
+    assert start["mean"] == pytest.approx(end_of_first, abs=0.05)
 
 
 def test_a_directory_without_shards_is_named(tmp_path: Path) -> None:

@@ -19,8 +19,9 @@ from headpose_core.learning.export import (
     round_to_half,
 )
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
+from headpose_core.learning.restore import restore_network
 from headpose_core.runtime import HeadPoseModel
-from tests.tiny_models import METADATA
+from tests.tiny_models import METADATA, write_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -62,6 +63,20 @@ def test_the_file_computes_what_the_network_does(network: HeadPoseNet, tmp_path:
         np.testing.assert_allclose(model.infer(some), expected, atol=0.02)
     rounded = round_to_half(fold_normalisation(network))
     np.testing.assert_allclose(model.infer(crops), logits(rounded, crops), atol=1e-4)
+
+
+def test_training_can_start_from_an_exported_file(network: HeadPoseNet, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    export_model(network, METADATA, path)
+    crops = parity_crops()
+    restored = restore_network(path, "resnet18", crops)
+    np.testing.assert_allclose(logits(restored, crops), logits(network, crops), atol=0.02)
+    # The normalisations are in tune: with the statistics of a batch it does about the same.
+    in_training = logits(restored.train(), crops)
+    np.testing.assert_allclose(in_training, logits(network, crops), atol=0.05)
+    assert restored.config == network.config
+    with pytest.raises(ValueError, match=r"expected an exported resnet18 in .*tiny.onnx"):
+        restore_network(write_tiny_model(tmp_path / "tiny.onnx"), "resnet18", crops)
 
 
 def test_weights_are_stored_in_half_and_used_in_single_precision(
