@@ -22,27 +22,22 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from headpose_core import __version__
 from headpose_core.crop import CROP_SIZE
 from headpose_core.detection import YuNet
-from headpose_core.errors import DeviceError, ImageError, ModelError
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
-from headpose_core.types import Camera
 from headpose_ros.health import Budget, Health
-from headpose_ros.images import image_from_message
-from headpose_ros.messages import calibration_problem, camera_from_message, seconds
-from headpose_ros.outputs import NEWEST_ONLY, Outputs
-from headpose_ros.parameters import Parameters, apply_live
+from headpose_ros.outputs import NEWEST_ONLY
+from headpose_ros.parameters import Parameters
+from headpose_ros.processor import ImageProcessor, told
 from headpose_ros.worker import LatestWorker
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
-_REPEAT_S = 5.0  # between two warnings about the same thing
 
 
 class HeadPoseNode(LifecycleNode):
@@ -51,15 +46,13 @@ class HeadPoseNode(LifecycleNode):
     def __init__(self, **options: Any) -> None:
         super().__init__("headpose", **options)
         self.parameters = Parameters(self)
-        self._live: dict[str, Any] = {}
         self._health = Health()
         self._state = "unconfigured"
-        self._pipeline: HeadPosePipeline | None = None
+        self._processor: ImageProcessor | None = None
         self._worker: LatestWorker[Image] | None = None
-        self._camera: Camera | None = None
-        self._image_size: tuple[int, int] | None = None
         self._inputs: list[Any] = []
-        self._outputs: Outputs | None = None
+        # By prefix, for as long as the node runs: no id is given twice.
+        self._trackers: dict[str, Tracker] = {}
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # A steady clock: diagnostics go on while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -72,23 +65,26 @@ class HeadPoseNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up. On failure the node says why and can be configured again."""
         try:
-            self._pipeline = self._build_pipeline()
+            pipeline = self._build_pipeline()
         except Exception as error:  # rclpy would swallow it
-            expected = isinstance(error, (ModelError, DeviceError))
-            reason = str(error) if expected else f"{type(error).__name__}: {error}"
-            self._health.broke(f"cannot be configured: {reason}")
-            self.get_logger().error(f"cannot be configured: {reason}")
+            problem = f"cannot be configured: {told(error)}"
+            self._health.broke(problem)
+            self.get_logger().error(problem)
             return FAILURE
-        self._outputs = Outputs(self)
+        self._processor = ImageProcessor(self, self.parameters, self._health, pipeline)
         self._health.broke("")
         self._state = "inactive"
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Listen, from now on."""
-        self._worker = LatestWorker(self._process)
+        processor = self._processor
+        processor.forget_camera()
+        self._worker = LatestWorker(processor.process)
         self._inputs = [
-            self.create_subscription(CameraInfo, "camera_info", self._on_camera_info, NEWEST_ONLY),
+            self.create_subscription(
+                CameraInfo, "camera_info", processor.take_camera_info, NEWEST_ONLY
+            ),
             self.create_subscription(Image, "image", self._on_image, NEWEST_ONLY),
         ]
         self._health.activated(time.monotonic())
@@ -138,10 +134,12 @@ class HeadPoseNode(LifecycleNode):
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
             f"device asked: {model.device_asked}, got: {model.device} ({model.backend})"
         )
-        tracker = Tracker(id_prefix=values["id_prefix"])
-        config = PipelineConfig(max_faces=values["max_faces"])
-        self._live = {}
-        return HeadPosePipeline(detector, model, tracker, config)
+        prefix = values["id_prefix"]
+        tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
+        tracker.reset()
+        return HeadPosePipeline(
+            detector, model, tracker, PipelineConfig(max_faces=values["max_faces"])
+        )
 
     def _stop(self) -> None:
         for subscription in self._inputs:
@@ -150,84 +148,26 @@ class HeadPoseNode(LifecycleNode):
         if self._worker is not None and self._worker.stop():
             self._health.image_dropped()
         self._worker = None
-        self._camera = self._image_size = None
 
     def _release(self) -> None:
         self._stop()
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = None
-        self._pipeline = None
-
-    # What comes in, in the executor's thread.
-
-    def _on_camera_info(self, info: CameraInfo) -> None:
-        self._camera = camera_from_message(info)
+        if self._processor is not None:
+            self._processor.close()
+        self._processor = None
 
     def _on_image(self, message: Image) -> None:
-        if self._worker is not None:
-            dropped = self._worker.put(message)
-            self._health.image_came(time.monotonic(), dropped=dropped)
-
-    # What is done with an image, in the worker's thread.
-
-    def _process(self, message: Image) -> None:
-        """Whatever is wrong with an image, the node goes on with the next one."""
-        start = time.monotonic()
-        try:
-            faces = self._publish_heads(message)
-        except Exception as error:
-            if not self.context.ok():
-                return  # shut down in the middle of it
-            expected = isinstance(error, ImageError)
-            reason = str(error) if expected else f"{type(error).__name__}: {error}"
-            self._health.image_failed(reason)
-            self.get_logger().error(f"image not used: {reason}", throttle_duration_sec=_REPEAT_S)
-            return
-        now = time.monotonic()
-        age = self.get_clock().now() - Time.from_msg(message.header.stamp)
-        self._health.image_processed(
-            now,
-            faces=faces,
-            processing_ms=(now - start) * 1e3,
-            age_ms=age.nanoseconds * 1e-6,
-            budget_ms=self._live["latency_budget"],
-        )
-
-    def _publish_heads(self, message: Image) -> int:
-        """Find the heads in an image and send them. Returns how many."""
-        image = image_from_message(message)
-        self._image_size = (message.width, message.height)
-        live = self.parameters.live()
-        if live != self._live:
-            apply_live(live, self._pipeline)
-            self._live = live
-        camera = self._camera
-        if problem := calibration_problem(camera, self._image_size):
-            self.get_logger().warning(
-                f"{problem}: angles only, no position, no TF", throttle_duration_sec=60.0
-            )
-            camera = None
-        frame = self._pipeline(image, seconds(message.header.stamp), camera)
-        self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
-        return len(frame.heads)
+        if self._worker is None:
+            return  # came together with the request to deactivate
+        dropped = self._worker.put(message)
+        self._health.image_came(time.monotonic(), dropped=dropped)
 
     def _publish_diagnostics(self) -> None:
-        model, outputs = self._pipeline and self._pipeline.model, self._outputs
-        problem = calibration_problem(self._camera, self._image_size)
         status = self._health.status(
             time.monotonic(),
             name=f"{self.get_fully_qualified_name()}: head pose".lstrip("/"),
             state=self._state,
             budget=Budget(self.parameters["latency_budget"], self.parameters["latency_grace"]),
-            facts={
-                "model": model and f"{model.metadata.name} {model.metadata.version}",
-                "backend": model and model.backend,
-                "device_asked": model and model.device_asked,
-                "device": model and model.device,
-                "calibrated": f"False ({problem})" if problem else "True",
-                "head_pose_subscribers": outputs.subscribers() if outputs else 0,
-            },
+            facts=self._processor.facts() if self._processor else {},
         )
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=[status]))

