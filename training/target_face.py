@@ -8,23 +8,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from headpose_core.detection import FaceDetector, YuNet
 from headpose_core.learning.checkpoint import write_text
+from headpose_core.tracking import iou
 from headpose_core.types import Faces, Image
 
 MIN_IOU = 0.4
-
-
-def overlaps(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Intersection over union (N,) of boxes (N, 4) with one box (4,)."""
-    boxes, box = boxes.astype(np.float64), box.astype(np.float64)
-    low = np.maximum(boxes[:, :2], box[:2])
-    high = np.minimum(boxes[:, 2:], box[2:])
-    common = np.clip(high - low, 0.0, None).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    return np.asarray(common / (areas - common))
 
 
 class TargetFace:
@@ -43,7 +33,7 @@ class TargetFace:
     def detect(self, image: Image) -> Faces:
         """One face."""
         faces = self._detector.detect(image)
-        overlap = overlaps(faces.boxes, self.box)
+        overlap = iou(faces.boxes, self.box)[:, 0]
         self.missed = not len(faces) or float(overlap.max()) < MIN_IOU
         if self.missed:
             return Faces(self.box[None], np.zeros(1, np.float32))

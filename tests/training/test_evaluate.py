@@ -18,16 +18,9 @@ from headpose_core.runtime import HeadPoseModel
 from tests.learning.drawn_faces import write_shard
 from tests.tiny_models import write_tiny_model
 from training.evaluate import EvaluateConfig, evaluate, predict
-from training.target_face import CachedYuNet, TargetFace, overlaps
+from training.target_face import CachedYuNet, TargetFace
 
 GREY = np.full((300, 300, 3), 128, np.uint8)
-
-
-def test_overlap_by_hand() -> None:
-    boxes = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
-    box = np.array([0, 0, 10, 10], np.float32)
-    assert overlaps(boxes, box) == pytest.approx([1.0, 1 / 3, 0.0])
-    assert overlaps(np.empty((0, 4), np.float32), box).shape == (0,)
 
 
 def test_the_labelled_face_counts_and_never_the_largest() -> None:

@@ -15,7 +15,7 @@ pytest.importorskip("scipy")
 
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles
 from headpose_core.types import Faces
-from training.synthesis.boxes import box_targets, choose_box, fitted_box, overlap
+from training.synthesis.boxes import box_targets, choose_box, fitted_box
 from training.synthesis.zero_pose import (
     OPTICAL_TO_VIEW,
     POINT_SETS,
@@ -31,12 +31,6 @@ if TYPE_CHECKING:
 
 POINTS = np.random.default_rng(3).uniform(40, 120, (68, 2))
 angle = st.floats(-89, 89)
-
-
-def test_overlap_of_known_boxes() -> None:
-    assert overlap((0, 0, 2, 2), (1, 0, 3, 2)) == pytest.approx(1 / 3)
-    assert overlap((0, 0, 1, 1), (2, 2, 3, 3)) == 0
-    assert overlap((0, 0, 1, 1), (0, 0, 1, 1)) == 1
 
 
 def test_the_detection_on_the_face_wins_else_the_fitted_box() -> None:

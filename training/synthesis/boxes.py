@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headpose_core.tracking import iou
 from headpose_core.types import Faces
 
 MIN_OVERLAP = 0.45  # a detection that overlaps the fitted box less is something else
@@ -71,17 +72,9 @@ def box_targets(
     return _terms(box, angles_deg), np.concatenate([shift, np.log((found[2:] - found[:2]) / size)])
 
 
-def overlap(a: ArrayLike, b: ArrayLike) -> float:
-    """Intersection over union of two boxes (4,)."""
-    p, q = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    inner = np.clip(np.minimum(p[2:], q[2:]) - np.maximum(p[:2], q[:2]), 0, None).prod()
-    union = (p[2:] - p[:2]).prod() + (q[2:] - q[:2]).prod() - inner
-    return float(inner / union) if union > 0 else 0.0
-
-
 def choose_box(faces: Faces, fitted: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
     """The detection (4,) that overlaps the fitted box most, and True; or the fitted box, False."""
-    overlaps = [overlap(box, fitted) for box in faces.boxes]
-    if overlaps and max(overlaps) >= MIN_OVERLAP:
-        return faces.boxes[int(np.argmax(overlaps))].astype(np.float64), True
+    overlaps = iou(faces.boxes, fitted)
+    if overlaps.size and overlaps.max() >= MIN_OVERLAP:
+        return faces.boxes[int(overlaps.argmax())].astype(np.float64), True
     return fitted, False

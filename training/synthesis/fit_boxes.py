@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from training.synthesis.boxes import BOX_MODEL, box_targets, fitted_box, overlap
+from headpose_core.tracking import iou
+from training.synthesis.boxes import BOX_MODEL, box_targets, fitted_box
 from training.synthesis.engine import Engine
 from training.synthesis.scene import FRAME_SIZE
 
@@ -45,9 +46,9 @@ def main() -> None:
         good = error < 3 * np.median(error)
     print(f"{len(X)} boxes of {args.count} images, {good.mean():.0%} kept, residual std:")
     print((X @ model.T - Y)[good].std(0).round(4))
-    before = [overlap(s.frame_box, fitted_box(s.landmarks, s.scene.angles_deg)) for s in kept]
+    before = [iou(s.frame_box, fitted_box(s.landmarks, s.scene.angles_deg)) for s in kept]
     BOX_MODEL[:] = model
-    after = [overlap(s.frame_box, fitted_box(s.landmarks, s.scene.angles_deg)) for s in kept]
+    after = [iou(s.frame_box, fitted_box(s.landmarks, s.scene.angles_deg)) for s in kept]
     print(f"mean overlap {np.mean(before):.3f} -> {np.mean(after):.3f}")
     print(np.array2string(model, precision=4, separator=", ", suppress_small=True))
 
