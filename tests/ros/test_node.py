@@ -17,6 +17,7 @@ from headpose_ros.msg import HeadPose
 from scipy.spatial.transform import Rotation
 
 from headpose_core.rotation import BODY_TO_OPTICAL, matrix_from_angles
+from headpose_core.runtime import HeadPoseModel
 from headpose_core.video import VideoReader
 from headpose_ros.images import image_from_message
 from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
@@ -198,3 +199,17 @@ def test_calibration_of_another_size_is_not_used(
     assert np.isnan(head.position.x)
     values = probe.until_values(calibrated="False")
     assert "640x480, images are 512x512" in values["calibrated"]
+
+
+def test_shipped_model_is_the_default(start: Start, probe: Probe, astronaut: np.ndarray) -> None:
+    """On a face that looks into the camera."""
+    start(probe.namespace, model="''")
+    probe.until_ready()
+    (head,) = probe.ask(image_message(astronaut)).heads
+    yaw, pitch, roll = head.paper_angles
+    assert abs(yaw) < 30
+    assert abs(pitch) < 30
+    assert abs(roll) < 30
+    shipped = HeadPoseModel.load().metadata
+    values = probe.until_values(images_processed=1)
+    assert values["model"] == f"{shipped.name} {shipped.version}"
