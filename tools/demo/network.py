@@ -19,5 +19,5 @@ def private_network() -> dict[str, str]:
         "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp",
         "FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE),  # up to Fast DDS 2
         "FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE),
-        "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+        "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
