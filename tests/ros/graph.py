@@ -15,6 +15,7 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from headpose_ros.msg import HeadPoseArray
+from headpose_ros.outputs import NEWEST_ONLY
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -154,9 +155,7 @@ class Probe:
 
     def listen_to_debug_images(self) -> None:
         topic = "head_pose/debug_image"
-        self.node.create_subscription(
-            Image, topic, self.debug_images.append, QoSProfile(depth=5, reliability=2)
-        )
+        self.node.create_subscription(Image, topic, self.debug_images.append, NEWEST_ONLY)
 
     def call(self, service: str, request: object) -> Any:
         """Call one of SERVICES of the node and wait for its answer."""
