@@ -15,7 +15,6 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from headpose_ros.msg import HeadPoseArray
-from headpose_ros.outputs import NEWEST_ONLY
 from lifecycle_msgs.srv import ChangeState, GetState
 from rcl_interfaces.srv import SetParameters
 from rclpy.context import Context
@@ -28,6 +27,7 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from headpose_ros.images import message_from_image
+from headpose_ros.outputs import NEWEST_ONLY
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
