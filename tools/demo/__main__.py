@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,23 +44,27 @@ def main() -> int:
     parser.add_argument("--model", type=Path, default=DEFAULT_MODEL, help="ONNX file")
     parser.add_argument("--out", type=Path, default=Path("out/demo"))
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C
+    # Not as an exception: where that is raised inside a destructor, it is lost.
+    interrupted = threading.Event()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, lambda *_: interrupted.set())
     try:
-        return run(arguments.video or packaged_video(), arguments.model, arguments.out)
+        video = arguments.video or packaged_video()
+        return run(video, arguments.model, arguments.out, interrupted)
     except DemoError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("demo: interrupted", file=sys.stderr)
-        return 130
 
 
-def run(video: Path, model: Path, out: Path) -> int:
+def run(video: Path, model: Path, out: Path, interrupted: threading.Event) -> int:
     """Record a run of the graph and write the report. Returns the exit status."""
     frames = sum(1 for _ in VideoReader(video))
     out.mkdir(parents=True, exist_ok=True)
     print(f"demo: {frames} frames of {video.name} at 30 Hz -> headpose_node -> recorder")
-    recorder, stamps = record(video, model, out, frames)
+    recorder, stamps = record(video, model, out, frames, interrupted)
+    if interrupted.is_set():
+        print("demo: interrupted", file=sys.stderr)
+        return 130
     if not recorder.heads:
         raise DemoError(f"not a single message came; see the logs in {out}")
     print(report.table(recorder, len(stamps)))
@@ -73,7 +78,9 @@ def run(video: Path, model: Path, out: Path) -> int:
     return 0
 
 
-def record(video: Path, model: Path, out: Path, frames: int) -> tuple[Recorder, list[float]]:
+def record(
+    video: Path, model: Path, out: Path, frames: int, interrupted: threading.Event
+) -> tuple[Recorder, list[float]]:
     """Run the graph until no frame is missing. Returns what came and the frames' stamps."""
     os.environ.update(private_network())
     os.environ["ROS_LOG_DIR"] = str(out.resolve() / "log")
@@ -85,10 +92,11 @@ def record(video: Path, model: Path, out: Path, frames: int) -> tuple[Recorder, 
     recorder = Recorder()
     try:
         with (
-            process(node, out / "node.log") as second,
-            process(camera, out / "camera.log") as first,
+            process(node, out / "node.log") as node_process,
+            process(camera, out / "camera.log") as camera_process,
         ):
-            listen(recorder, {"node": second, "camera": first}, frames, summary)
+            children = {"node": node_process, "camera": camera_process}
+            listen(recorder, children, frames, summary, interrupted)
     finally:
         recorder.destroy_node()
         rclpy.shutdown()
@@ -101,11 +109,14 @@ def listen(
     processes: dict[str, subprocess.Popen[bytes]],
     frames: int,
     summary: Path,
+    interrupted: threading.Event,
 ) -> None:
     """Serve the recorder until it has everything, or nothing has come for a long time."""
     with tqdm(total=frames, unit="frame", leave=False, disable=None) as bar:
         while not (recorder.is_complete() and recorder.count("images_in") == frames):
             rclpy.spin_once(recorder, timeout_sec=0.1)
+            if interrupted.is_set():
+                return
             bar.update(len(recorder.heads) - bar.n)
             for name, child in processes.items():
                 if child.poll() is not None:
