@@ -28,7 +28,7 @@ class ExportConfig:
     """Weights of a training run (.safetensors)."""
     out: Path
     """Model file to write (.onnx)."""
-    name: str = "ehpnet-resnet18"
+    name: str = "ehpnet_resnet18"
     version: str = "1.0.0"
     temperature: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Calibrates the spread of yaw, pitch and roll; `training.evaluate --fit-temperature`."""
