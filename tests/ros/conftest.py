@@ -4,14 +4,10 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
 import pytest
 
 from tools.demo.network import private_network
@@ -66,13 +62,3 @@ def probe(ros: Context) -> Iterator[Probe]:
     probe = Probe(ros, f"/test{next(_numbers)}")
     yield probe
     probe.close()
-
-
-@pytest.fixture(scope="session")
-def astronaut() -> np.ndarray:
-    """scikit-image's photo of Eileen Collins (NASA, public domain), (512, 512, 3) RGB."""
-    spec = find_spec("skimage")  # found, never imported
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("needs the photo that scikit-image brings: pip install scikit-image")
-    path = Path(spec.submodule_search_locations[0]) / "data" / "astronaut.png"
-    return cv2.cvtColor(cv2.imread(os.fspath(path)), cv2.COLOR_BGR2RGB)
