@@ -37,5 +37,5 @@ later=(
   --schedule.minutes 25 --optimizer.lr 8e-4 --optimizer.ema-decay 0.998
 "$python" -m training.train_teacher "${settings[@]}" "${later[@]}" --out "$out/wide" \
   --init "$out/narrow2/weights.safetensors" --seed 2 \
-  --schedule.minutes 10 --optimizer.lr 2e-4 --optimizer.ema-decay 0.99
+  --schedule.minutes 9 --optimizer.lr 2e-4 --optimizer.ema-decay 0.99
 echo "weights: $out/wide/weights.safetensors"
