@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig
 
@@ -20,10 +21,14 @@ SPLIT_SPREAD = 0.3
 def widen(narrow: HeadPoseNet, config: NetworkConfig, seed: int = 0) -> HeadPoseNet:
     """Network of `config` that computes what `narrow` does, each channel being copied.
 
-    Raises ValueError unless both have the same backbone and the new width is a multiple.
+    A `lite` becomes a `resnet18` too: its stem is the middle of a larger one.
+    Raises ValueError unless the backbones fit and the new width is a multiple.
     """
     old = narrow.config
-    if old.backbone != config.backbone or config.width % old.width:
+    fits = (old.backbone, config.backbone) == ("lite", "resnet18") or (
+        old.backbone == config.backbone
+    )
+    if not fits or config.width % old.width:
         raise ValueError(
             f"expected {old.backbone} of a multiple of {old.width} channels to start from "
             f"{old}, got {config}"
@@ -43,6 +48,8 @@ def _spread(tensor: Tensor, shape: torch.Size, generator: torch.Generator) -> Te
     """Copy outputs (first dimension) and split weights over copied inputs (second one)."""
     if tensor.shape == shape:
         return tensor
+    if tensor.ndim == 4 and shape[-1] > tensor.shape[-1]:
+        tensor = functional.pad(tensor, 4 * ((shape[-1] - tensor.shape[-1]) // 2,))
     repeated = tensor.repeat(shape[0] // tensor.shape[0], *(1 for _ in tensor.shape[1:]))
     copies = shape[1] // tensor.shape[1] if tensor.ndim > 1 else 1
     if copies == 1:
