@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.synthesis.lighting import sample_lighting
-from training.synthesis.scene import sample_angles, sample_scene
+from training.synthesis.poses import paper_angles, pose_from_angles, sample_pose
+from training.synthesis.scene import sample_scene
 
 
 @settings(deadline=None)
@@ -18,7 +19,7 @@ def test_scene_depends_on_its_seed_alone_and_stays_in_range(seed: int) -> None:
     scene = sample_scene(np.random.default_rng(seed))
     assert scene == sample_scene(np.random.default_rng(seed))
     yaw, pitch, roll = scene.angles_deg
-    assert abs(yaw) <= 93 and abs(pitch) <= 90 and abs(roll) <= 90
+    assert max(abs(yaw), abs(pitch), abs(roll)) <= 93
     assert 0.3 <= scene.distance_m <= 4.0
     assert all(0 <= value <= 1 for value in scene.expression.values())
     assert 1 <= len(scene.lighting.lights) <= 3
@@ -26,13 +27,26 @@ def test_scene_depends_on_its_seed_alone_and_stays_in_range(seed: int) -> None:
 
 def test_poses_cover_the_range_with_the_mass_in_front() -> None:
     rng = np.random.default_rng(0)
-    angles = np.array([sample_angles(rng) for _ in range(8000)])
+    angles = np.array([paper_angles(sample_pose(rng)) for _ in range(4000)])
     share = np.histogram(np.abs(angles[:, 0]), bins=[0, 30, 60, 93])[0] / len(angles)
     assert share[0] > 0.5 and share[2] > 0.12
     assert np.abs(angles.mean(0)).max() < 2.5  # no side is preferred
-    assert (np.abs(angles[:, 1:]) > 45).mean(0).min() > 0.05
+    assert (np.abs(angles[:, 1:]) > 45).mean(0).min() > 0.04
     # Nothing piles up where the range ends.
-    assert (np.abs(angles[:, 0]) > 91).mean() < 0.02
+    assert 0 < (np.abs(angles[:, 0]) > 90).mean() < 0.02
+
+
+def test_pitch_and_roll_of_profiles_go_together_as_those_of_people() -> None:
+    rng = np.random.default_rng(1)
+    yaw, pitch, roll = np.array([paper_angles(sample_pose(rng)) for _ in range(4000)]).T
+    profile, frontal = np.abs(yaw) > 65, np.abs(yaw) < 20
+    assert np.corrcoef((pitch * np.sign(yaw))[profile], roll[profile])[0, 1] > 0.8
+    assert abs(np.corrcoef((pitch * np.sign(yaw))[frontal], roll[frontal])[0, 1]) < 0.25
+
+
+@given(st.tuples(*[st.floats(-89, 89)] * 3))
+def test_a_pose_and_its_paper_angles_are_one_rotation(pose: tuple[float, float, float]) -> None:
+    np.testing.assert_allclose(pose_from_angles(paper_angles(pose)), pose, atol=1e-6)
 
 
 def test_lights_come_from_all_sides_also_from_behind() -> None:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from headpose_core.tracking import iou
 from headpose_core.types import Faces
+from training.synthesis.poses import pose_from_angles
 
 MIN_OVERLAP = 0.45  # a detection that overlaps the fitted box less is something else
 
@@ -40,7 +41,7 @@ def landmark_box(points: ArrayLike) -> NDArray[np.float64]:
 
 def _terms(box: NDArray[np.float64], angles_deg: ArrayLike) -> NDArray[np.float64]:
     """Features of the box model: smooth in the pose, and the landmark box's proportions."""
-    yaw, pitch, roll = np.radians(np.asarray(angles_deg, np.float64))
+    yaw, pitch, roll = np.radians(pose_from_angles(angles_deg))
     sy, cy, sp = np.sin(yaw), np.cos(yaw), np.sin(pitch)
     sr, cr = np.sin(roll), np.cos(roll)
     width, height = box[2:] - box[:2]

@@ -9,12 +9,12 @@ import numpy as np
 
 from training.synthesis.expression import sample_expression
 from training.synthesis.lighting import Lighting, sample_lighting
+from training.synthesis.poses import paper_angles, sample_pose
 
 Rng = np.random.Generator
 
 FRAME_SIZE = 192  # pixels; a multiple of 32, the detector's largest stride
 FACE_SHARE = (0.46, 0.57)  # long side of the face box over the frame's side
-MAX_YAW_DEG, MAX_PITCH_DEG, MAX_ROLL_DEG = 93.0, 90.0, 90.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Scene:
 
 def sample_scene(rng: Rng) -> Scene:
     """Draw a view; the same generator state gives the same view."""
-    angles = sample_angles(rng)
+    pose = sample_pose(rng)
+    yaw, pitch, roll = paper_angles(pose)
     lighting = sample_lighting(rng)
     share = rng.uniform(*FACE_SHARE)
     cut = rng.random() < 0.04  # a face that the frame's border cuts
@@ -50,38 +51,16 @@ def sample_scene(rng: Rng) -> Scene:
     offset = rng.normal(size=2)
     offset *= reach / np.abs(offset).max()
     return Scene(
-        angles_deg=angles,
+        angles_deg=(float(yaw), float(pitch), float(roll)),
         distance_m=_sample_distance(rng),
         face_share=float(share),
         offset_share=(float(offset[0]), float(offset[1])),
-        torso_rad=_sample_torso(rng, angles),
+        torso_rad=_sample_torso(rng, pose),
         gaze_deg=(float(rng.normal(0, 13)), float(rng.normal(0, 8))),
         expression=sample_expression(rng),
         lighting=lighting,
         clutter_seed=int(rng.integers(2**62)),
     )
-
-
-def sample_angles(rng: Rng) -> tuple[float, float, float]:
-    """Yaw, pitch and roll in degrees: the whole range, with the mass where people's heads are."""
-    kind = rng.random()
-    if kind < 0.30:
-        yaw = rng.uniform(-MAX_YAW_DEG, MAX_YAW_DEG)
-    else:
-        yaw = rng.normal(0, 38 if kind < 0.75 else 15)
-    pitch = rng.normal(-2, 20) if rng.random() < 0.85 else rng.uniform(-75, 75)
-    roll = rng.normal(0, 18) if rng.random() < 0.85 else rng.uniform(-75, 75)
-    return (
-        _fold(yaw, MAX_YAW_DEG),
-        _fold(pitch, MAX_PITCH_DEG),
-        _fold(roll, MAX_ROLL_DEG),
-    )
-
-
-def _fold(angle: float, limit: float) -> float:
-    """Reflect what is beyond the limit back inside, so that nothing piles up at the edge."""
-    size = abs(angle) % (2 * limit)
-    return float(np.copysign(2 * limit - size if size > limit else size, angle))
 
 
 def _sample_distance(rng: Rng) -> float:
@@ -90,9 +69,9 @@ def _sample_distance(rng: Rng) -> float:
     return float(np.exp(rng.uniform(np.log(near), np.log(far))))
 
 
-def _sample_torso(rng: Rng, angles: tuple[float, float, float]) -> tuple[float, float, float]:
+def _sample_torso(rng: Rng, pose: tuple[float, float, float]) -> tuple[float, float, float]:
     """The torso lags behind the head: part of the head's turn is taken back below the neck."""
-    yaw, pitch, roll = np.radians(angles)
+    yaw, pitch, roll = np.radians(pose)
     turn = np.array(
         [
             pitch * rng.uniform(0, 0.6) + rng.normal(0, 0.15),
