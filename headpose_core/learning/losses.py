@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training losses on logits (N, 3, 62) and labels (N, 3) in degrees: yaw, pitch, roll."""
+"""Training losses on logits (N, 3, 62) and labels (N, 3) in degrees: yaw, pitch, roll.
+
+Every loss is a sum over the three angles and a mean over the batch, is smallest where the
+prediction is right, and is a dict of scalars: `loss`, to minimise, and its parts to report.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -22,6 +27,23 @@ class HardLossConfig:
     """Spread of the label over neighbouring bins, in degrees; 0 is the paper's one-hot label."""
 
 
+@dataclass(frozen=True)
+class DistillLossConfig:
+    """Weights of the loss against an ensemble of teachers (paper, Eq. 4 and 5)."""
+
+    temperature: float = 1.0
+    """Divides the logits of teachers and student before their softmax; 1 is the paper's."""
+    hard_weight: float = 0.0
+    """Weight of the loss against the labels, beside the teachers; 0 needs no labels."""
+    hard: HardLossConfig = field(default_factory=HardLossConfig)
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0.0:
+            raise ValueError(f"temperature: expected more than 0, got {self.temperature}")
+        if not self.hard_weight >= 0.0:
+            raise ValueError(f"hard_weight: expected 0 or more, got {self.hard_weight}")
+
+
 def bin_centres(like: Tensor) -> Tensor:
     """Bin centres (62,) in degrees, on the device and with the type of `like`."""
     return torch.tensor(BIN_CENTRES_DEG, dtype=like.dtype, device=like.device)
@@ -29,7 +51,9 @@ def bin_centres(like: Tensor) -> Tensor:
 
 def expectation_deg(logits: Tensor) -> Tensor:
     """Expected angles (N, 3) in degrees of the bin distributions (paper, Eq. 2)."""
-    return logits.softmax(dim=-1) @ bin_centres(logits)
+    probabilities = logits.softmax(dim=-1)
+    # Not a matrix product: autocast would round it to 8 bits, a third of a degree at 90.
+    return (probabilities * bin_centres(probabilities)).sum(dim=-1)
 
 
 def label_distribution(angles_deg: Tensor, sigma_deg: float) -> Tensor:
@@ -54,8 +78,8 @@ def clamp_to_bins(angles_deg: Tensor) -> Tensor:
 def hard_loss(logits: Tensor, angles_deg: Tensor, config: HardLossConfig) -> dict[str, Tensor]:
     """Cross-entropy plus weighted squared error of the expectation (paper, Eq. 1 to 3).
 
-    Both are means over the batch and sums over yaw, pitch and roll. Returns scalars: `loss`
-    (to minimise), and its parts `cross_entropy` [nat] and `squared_error` [deg^2].
+    logits: (N, 3, 62). angles_deg: (N, 3). Eq. 1 leaves out the minus of the cross-entropy.
+    Parts: `cross_entropy` [nat] and `squared_error` [deg^2].
     """
     targets = label_distribution(angles_deg, config.label_sigma_deg)
     cross_entropy = -(targets * logits.log_softmax(dim=-1)).sum(dim=(1, 2)).mean()
@@ -63,3 +87,49 @@ def hard_loss(logits: Tensor, angles_deg: Tensor, config: HardLossConfig) -> dic
     squared_error = error.square().sum(dim=1).mean()
     loss = cross_entropy + config.mse_weight * squared_error
     return {"loss": loss, "cross_entropy": cross_entropy, "squared_error": squared_error}
+
+
+def ensemble_probabilities(logits: Sequence[Tensor], temperature: float = 1.0) -> Tensor:
+    """What an ensemble of teachers says: the mean of their softmax outputs (paper, Eq. 4).
+
+    logits: one (N, 3, 62) for each teacher. Each is divided by the temperature before its
+    softmax: an average cannot be given another temperature afterwards, so that stored
+    probabilities serve one temperature only. Returns (N, 3, 62) that sum to one.
+    Raises ValueError without teachers.
+    """
+    if not logits:
+        raise ValueError("expected the logits of one teacher or more, got none")
+    return torch.stack([(scores / temperature).softmax(dim=-1) for scores in logits]).mean(dim=0)
+
+
+def distill_loss(
+    logits: Tensor,
+    teacher_probabilities: Tensor,
+    angles_deg: Tensor | None,
+    config: DistillLossConfig,
+) -> dict[str, Tensor]:
+    """Divergence KL(teachers || student) of the bin distributions (paper, Eq. 5).
+
+    logits: (N, 3, 62) of the student. teacher_probabilities: (N, 3, 62) at the temperature of
+    the config, from `ensemble_probabilities`. angles_deg: (N, 3) labels, which only a
+    `hard_weight` needs. The divergence is multiplied by the squared temperature, which keeps
+    the size of its gradient (Hinton, Vinyals, Dean 2015, section 2), and is zero when the
+    student agrees. Parts: `divergence` [nat, with that factor], and those of `hard_loss` when it
+    is part of the sum. Raises ValueError for shapes that differ and for missing labels.
+    """
+    if teacher_probabilities.shape != logits.shape:
+        raise ValueError(
+            f"expected teacher probabilities of the shape of the logits {tuple(logits.shape)}, "
+            f"got {tuple(teacher_probabilities.shape)}"
+        )
+    student = (logits / config.temperature).log_softmax(dim=-1)
+    target = teacher_probabilities.to(student)
+    divergence = (torch.xlogy(target, target) - target * student).sum(dim=(1, 2)).mean()
+    divergence = config.temperature**2 * divergence
+    if config.hard_weight == 0.0:
+        return {"loss": divergence, "divergence": divergence}
+    if angles_deg is None:
+        raise ValueError("expected labels for a hard_weight above 0, got none")
+    hard = hard_loss(logits, angles_deg, config.hard)
+    loss = divergence + config.hard_weight * hard["loss"]
+    return {**hard, "divergence": divergence, "loss": loss}

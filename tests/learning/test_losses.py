@@ -8,7 +8,10 @@ import torch
 
 from headpose_core.bins import NUM_BINS
 from headpose_core.learning.losses import (
+    DistillLossConfig,
     HardLossConfig,
+    distill_loss,
+    ensemble_probabilities,
     expectation_deg,
     hard_loss,
     label_distribution,
@@ -78,3 +81,120 @@ def test_the_loss_falls_along_its_gradient() -> None:
         (gradient,) = torch.autograd.grad(before, logits)
         after = hard_loss(logits - 0.1 * gradient, labels, config)["loss"]
         assert after < before
+
+
+def two_bins(*odds: tuple[float, float]) -> torch.Tensor:
+    """Scores (1, 3, 62) of yaw, pitch, roll with given odds of bins 30 and 31 and no others."""
+    logits = torch.full((1, 3, NUM_BINS), -1e4)
+    for angle, pair in enumerate(odds):
+        logits[0, angle, 30], logits[0, angle, 31] = math.log(pair[0]), math.log(pair[1])
+    return logits
+
+
+EVEN, ONE_TO_THREE, ONE_TO_NINE = (1.0, 1.0), (1.0, 3.0), (1.0, 9.0)
+
+
+def test_teachers_are_averaged_as_probabilities() -> None:
+    # (1/4, 3/4) and (1/2, 1/2): the mean is 3/8. Averaged logits would give 0.366.
+    teachers = [two_bins(ONE_TO_THREE, EVEN, EVEN), two_bins(EVEN, EVEN, EVEN)]
+    mean = ensemble_probabilities(teachers)
+    assert mean.shape == (1, 3, NUM_BINS)
+    assert mean[0, 0, 30:32].tolist() == pytest.approx([0.375, 0.625])
+    assert mean[0, 1, 30:32].tolist() == pytest.approx([0.5, 0.5])
+    torch.testing.assert_close(mean.sum(-1), torch.ones(1, 3))
+
+
+def test_the_temperature_applies_to_each_teacher() -> None:
+    # At temperature 2 odds of 1 : 9 become 1 : 3. Averaging first, (0.3, 0.7), and then taking
+    # roots would give 0.396.
+    teachers = [two_bins(ONE_TO_NINE, EVEN, EVEN), two_bins(EVEN, EVEN, EVEN)]
+    mean = ensemble_probabilities(teachers, temperature=2.0)
+    assert mean[0, 0, 30:32].tolist() == pytest.approx([0.375, 0.625])
+
+
+def test_an_ensemble_needs_a_teacher() -> None:
+    with pytest.raises(ValueError, match="one teacher or more"):
+        ensemble_probabilities([])
+
+
+def test_divergence_by_hand() -> None:
+    # Teachers (1/2, 1/2), student (1/4, 3/4): ln(2)/2 + ln(2/3)/2 = 0.1438410 for yaw.
+    # The other way round for pitch: ln(1/2)/4 + 3 ln(3/2)/4 = 0.1308120. Roll agrees.
+    teachers = ensemble_probabilities([two_bins(EVEN, ONE_TO_THREE, ONE_TO_NINE)])
+    student = two_bins(ONE_TO_THREE, EVEN, ONE_TO_NINE)
+    losses = distill_loss(student, teachers, None, DistillLossConfig())
+    assert losses["divergence"].item() == pytest.approx(0.2746530, rel=1e-5)
+    assert losses["loss"] is losses["divergence"]
+    # A second face on which all agree halves the mean.
+    both = distill_loss(
+        torch.cat([student, two_bins(EVEN, EVEN, EVEN)]),
+        torch.cat([teachers, ensemble_probabilities([two_bins(EVEN, EVEN, EVEN)])]),
+        None,
+        DistillLossConfig(),
+    )
+    assert both["loss"].item() == pytest.approx(0.1373265, rel=1e-5)
+
+
+def test_divergence_at_a_temperature_by_hand() -> None:
+    # At temperature 2: teachers (3/8, 5/8), student (1/2, 1/2), so
+    # 3/8 ln(3/4) + 5/8 ln(5/4) = 0.0315840, times 2 squared.
+    pair = [two_bins(ONE_TO_NINE, EVEN, EVEN), two_bins(EVEN, EVEN, EVEN)]
+    teachers = ensemble_probabilities(pair, temperature=2.0)
+    student = two_bins(EVEN, EVEN, EVEN)
+    losses = distill_loss(student, teachers, None, DistillLossConfig(temperature=2.0))
+    assert losses["loss"].item() == pytest.approx(0.1263360, rel=1e-4)
+
+
+def test_the_gradient_pulls_the_student_to_the_teachers() -> None:
+    # d KL / d logit is student minus teachers: (1/4 - 1/2, 3/4 - 1/2).
+    student = two_bins(ONE_TO_THREE, EVEN, EVEN).requires_grad_()
+    teachers = ensemble_probabilities([two_bins(EVEN, EVEN, EVEN)])
+    loss = distill_loss(student, teachers, None, DistillLossConfig())["loss"]
+    (gradient,) = torch.autograd.grad(loss, student)
+    assert gradient[0, 0, 30:32].tolist() == pytest.approx([-0.25, 0.25])
+    assert gradient[0, 1].abs().max().item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_labels_beside_the_teachers_by_hand() -> None:
+    # Yaw as above; hard part: cross-entropy -ln(3/4) = 0.2876821, expectation 0.75 against
+    # 1.5, squared error 0.5625, weighted 0.1. Pitch and roll are certain and right.
+    certain = (1e-30, 1.0)
+    student = two_bins(ONE_TO_THREE, certain, certain)
+    teachers = ensemble_probabilities([two_bins(EVEN, certain, certain)])
+    config = DistillLossConfig(hard_weight=0.5, hard=HardLossConfig(mse_weight=0.1))
+    losses = distill_loss(student, teachers, torch.tensor([[1.5, 1.5, 1.5]]), config)
+    assert losses["divergence"].item() == pytest.approx(0.1438410, rel=1e-5)
+    assert losses["cross_entropy"].item() == pytest.approx(0.2876821, rel=1e-5)
+    assert losses["squared_error"].item() == pytest.approx(0.5625, rel=1e-4)
+    # 0.1438410 + 0.5 (0.2876821 + 0.1 * 0.5625)
+    assert losses["loss"].item() == pytest.approx(0.3158070, rel=1e-5)
+    with pytest.raises(ValueError, match="expected labels for a hard_weight above 0"):
+        distill_loss(student, teachers, None, config)
+
+
+def test_teachers_of_another_batch_are_refused() -> None:
+    # They would broadcast silently.
+    with pytest.raises(ValueError, match=r"shape of the logits \(2, 3, 62\), got \(1, 3, 62\)"):
+        distill_loss(
+            torch.zeros(2, 3, NUM_BINS),
+            ensemble_probabilities([torch.zeros(1, 3, NUM_BINS)]),
+            None,
+            DistillLossConfig(),
+        )
+
+
+@pytest.mark.parametrize(
+    "settings", [{"temperature": 0.0}, {"temperature": -1.0}, {"hard_weight": -0.1}]
+)
+def test_settings_that_turn_the_loss_round_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        DistillLossConfig(**settings)
+
+
+def test_angles_keep_their_precision_under_autocast() -> None:
+    # 88.5 and 91.5 at odds of 6 : 1 are 88.9286, which bfloat16 would round to 89.
+    logits = torch.full((1, 3, NUM_BINS), -1e4)
+    logits[..., 60], logits[..., 61] = math.log(6.0), 0.0
+    with torch.autocast("cpu", torch.bfloat16):
+        angles = expectation_deg(logits)
+    assert angles.tolist()[0] == pytest.approx([88.5 + 3 / 7] * 3, abs=1e-3)
