@@ -11,16 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core import rotation
-from headpose_core.bins import decode
 from headpose_core.camera import is_calibrated, ray_rotation, sellion_position, viewing_ray
-from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.image import check_image
 from headpose_core.tracking import Track
 from headpose_core.types import Camera, FloatArray, Frame, Head, Image
 
 if TYPE_CHECKING:
     from headpose_core.detection import FaceDetector
-    from headpose_core.runtime import HeadPoseModel
+    from headpose_core.runtime import PoseModel
     from headpose_core.tracking import Tracker
 
 
@@ -70,7 +68,7 @@ class HeadPosePipeline:
     def __init__(
         self,
         detector: FaceDetector,
-        model: HeadPoseModel,
+        model: PoseModel,
         tracker: Tracker | None = None,
         config: PipelineConfig | None = None,
     ) -> None:
@@ -91,13 +89,13 @@ class HeadPosePipeline:
         faces = self.detector.detect(image).largest(self.config.max_faces)
         stages.lap("detect")
 
-        crops = crop_faces(image, square_boxes(faces.boxes))
+        crops = self.model.crop(image, faces.boxes)
         stages.lap("crop")
 
-        logits = self.model.infer(crops)
+        outputs = self.model.infer(crops)
         stages.lap("infer")
 
-        estimate = decode(logits, self.model.metadata.temperature)
+        estimate = self.model.decode(outputs)
         rotations = rotation.matrix_from_angles(estimate.mean_deg)
         covariances = rotation.orientation_covariance(estimate.mean_deg, estimate.std_deg)
         stages.lap("decode")

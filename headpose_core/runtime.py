@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from headpose_core.bins import Estimate, decode
+from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.model_file import (
     INPUT,
@@ -21,11 +23,19 @@ from headpose_core.model_file import (
 )
 from headpose_core.onnx_file import read_model_file
 from headpose_core.sessions import CPU_PROVIDER, import_onnxruntime, open_session
+from headpose_core.types import Image
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-__all__ = ["DEFAULT_MODEL", "DeviceError", "HeadPoseModel", "ModelError", "ModelMetadata"]
+__all__ = [
+    "DEFAULT_MODEL",
+    "DeviceError",
+    "HeadPoseModel",
+    "ModelError",
+    "ModelMetadata",
+    "PoseModel",
+]
 
 DEFAULT_MODEL = Path(__file__).parent / "weights" / "ehpnet_resnet18.onnx"
 
@@ -36,6 +46,22 @@ _PROVIDERS = {
     "cpu": (CPU_PROVIDER,),
 }
 _DEVICES = {providers[0]: device for device, providers in _PROVIDERS.items()}
+
+
+class PoseModel(Protocol):
+    """What the pipeline asks of a pose network: its crop, its outputs and what they mean."""
+
+    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """Crops (N, S, S, 3) uint8 of face boxes (N, 4) in an image (H, W, 3) uint8 RGB."""
+        ...
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Outputs (N, ...) of those crops."""
+        ...
+
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """Angles, in the paper's convention, and spreads of those outputs."""
+        ...
 
 
 class HeadPoseModel:
@@ -94,6 +120,10 @@ class HeadPoseModel:
             )
         return model
 
+    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """Crops (N, 112, 112, 3) uint8, padded to squares, of face boxes (N, 4) in an image."""
+        return crop_faces(image, square_boxes(boxes))
+
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB."""
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != INPUT_SHAPE:
@@ -105,6 +135,10 @@ class HeadPoseModel:
             return np.empty((0, *OUTPUT_SHAPE), np.float32)
         (logits,) = self._session.run([OUTPUT], {INPUT: crops})
         return np.asarray(logits, np.float32)
+
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """Angles and calibrated spreads of logits (N, 3, 62)."""
+        return decode(outputs, self.metadata.temperature)
 
 
 def _providers(device: str) -> list[str]:
