@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from headpose_core.messages import clipped_box
 from headpose_ros.health import Budget, Health
-from headpose_ros.messages import clipped_roi
 from headpose_ros.worker import LatestWorker
 
 BUDGET = Budget(budget_ms=100.0, grace_ms=1000.0)
@@ -98,12 +98,11 @@ def test_failure_to_configure_is_an_error_until_it_works() -> None:
 @pytest.mark.parametrize(
     ("box", "expected"),
     [
-        ((10.2, 20.6, 30.4, 50.0), (10, 21, 20, 29)),
+        ((10.2, 20.6, 30.4, 50.0), (10, 21, 30, 50)),
         ((-5.0, -7.0, 20.0, 30.0), (0, 0, 20, 30)),
-        ((90.0, 40.0, 130.0, 90.0), (90, 40, 10, 10)),
-        ((150.0, 60.0, 180.0, 90.0), (100, 50, 0, 0)),
+        ((90.0, 40.0, 130.0, 90.0), (90, 40, 100, 50)),
+        ((150.0, 60.0, 180.0, 90.0), (100, 50, 100, 50)),
     ],
 )
-def test_region_is_clipped_to_the_image(box: tuple[float, ...], expected: tuple[int, ...]) -> None:
-    roi = clipped_roi(np.array(box, np.float32), (100, 50))
-    assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == expected
+def test_box_is_clipped_to_the_image(box: tuple[float, ...], expected: tuple[int, ...]) -> None:
+    assert clipped_box(np.array(box, np.float32), (100, 50)) == expected
