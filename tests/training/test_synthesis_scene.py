@@ -31,9 +31,7 @@ def test_poses_cover_the_range_with_the_mass_in_front() -> None:
     share = np.histogram(np.abs(angles[:, 0]), bins=[0, 30, 60, 93])[0] / len(angles)
     assert share[0] > 0.5 and share[2] > 0.12
     assert np.abs(angles.mean(0)[[0, 2]]).max() < 2  # no side is preferred
-    assert (
-        -6 < angles.mean(0)[1] < 0
-    )  # cameras stand a little higher than faces, more often than not
+    assert -6 < angles.mean(0)[1] < 0  # cameras look down a little more often than up
     assert (np.abs(angles[:, 1:]) > 45).mean(0).min() > 0.04
     # Nothing piles up where the range ends.
     assert 0 < (np.abs(angles[:, 0]) > 90).mean() < 0.02
