@@ -146,7 +146,8 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
     """The views of one epoch, as a map-style data set for a DataLoader.
 
     View k of the run is drawn from a generator seeded with (seed, k) and nothing else, so
-    that a resumed run, and any number of workers, sees the very same pixels.
+    that a resumed run, and any number of workers, sees the very same pixels. With
+    `views_per_face` V, it is view k mod V of its face, which comes again in the run.
     """
 
     def __init__(
@@ -157,17 +158,22 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
         crop_size: int,
         seed: int,
         first_view: int,
+        views_per_face: int = 0,
     ) -> None:
         self._faces, self._indices = faces, indices
         self._augment, self._crop_size = augment, crop_size
         self._seed, self._first_view = seed, first_view
+        self._views_per_face = views_per_face
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, position: int) -> tuple[Image, NDArray[np.float32]]:
-        face = self._faces[int(self._indices[position])]
-        rng = np.random.default_rng((self._seed, self._first_view + position))
+        index, view = int(self._indices[position]), self._first_view + position
+        face = self._faces[index]
+        variety = self._views_per_face
+        drawn_from = (index, view % variety) if variety else (view,)
+        rng = np.random.default_rng((self._seed, *drawn_from))
         crop, label = training_view(
             face.image, face.box, face.angles_deg, self._augment, self._crop_size, rng
         )
