@@ -53,6 +53,19 @@ def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
     return not D.any() or D.size in _COEFFICIENTS.get(camera.distortion_model, ())
 
 
+def same_calibration(first: Camera | None, second: Camera | None) -> bool:
+    """Whether two cameras give much the same rays: a lens that breathes as it focuses, whose K
+    changes a little from image to image, stays the same camera."""
+    if first is None or second is None:
+        return first is second
+    if (first.width, first.height) != (second.width, second.height):
+        return False
+    if first.distortion_model != second.distortion_model or first.D.shape != second.D.shape:
+        return False
+    off_px = np.abs(first.K - second.K).max()
+    return bool(off_px <= 0.01 * first.K[0, 0] and np.allclose(first.D, second.D, atol=0.01))
+
+
 def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
     """Unit vectors (..., 3) of a calibrated camera's pixels (..., 2), in the optical frame.
 
@@ -72,46 +85,52 @@ def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
 
 
 def ray_rotation(ray: ArrayLike) -> FloatArray:
-    """R_ray (3, 3): the smallest rotation that takes the optical axis onto a unit ``ray`` (3,)."""
-    x, y, z = np.asarray(ray, np.float64)
-    if z <= -1.0 + 1e-9:  # straight behind: any half turn will do
-        return np.diag([1.0, -1.0, -1.0])
-    return np.array(
-        [
-            [1 - x * x / (1 + z), -x * y / (1 + z), x],
-            [-x * y / (1 + z), 1 - y * y / (1 + z), y],
-            [-x, -y, z],
-        ]
+    """R_ray (..., 3, 3): the smallest rotation of the optical axis onto unit ``ray`` (..., 3)."""
+    x, y, z = np.moveaxis(np.asarray(ray, np.float64), -1, 0)
+    behind = z <= -1.0 + 1e-9  # straight behind: any half turn will do
+    x, y, z = np.where(behind, 0.0, x), np.where(behind, 0.0, y), np.where(behind, -1.0, z)
+    scale = 1.0 / np.where(behind, 1.0, 1.0 + z)
+    skew = -x * y * scale
+    rows = (
+        (1.0 - x * x * scale, skew, x),
+        (skew, np.where(behind, -1.0, 1.0 - y * y * scale), y),
+        (-x, -y, z),
     )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
 
 
-def sellion_position(
-    camera: Camera, box: ArrayLike, rotation: ArrayLike, face_height_m: float
+def sellion_positions(
+    camera: Camera, boxes: ArrayLike, rotations: ArrayLike, face_height_m: float
 ) -> tuple[FloatArray, FloatArray]:
-    """Position of the root of the nose from the size of the face in the image.
+    """Positions of the roots of the noses from the sizes of the faces in the image.
 
-    camera: calibrated. box: (4,) face box in pixels. rotation: (3, 3) head to optical axes about
-    the viewing ray. face_height_m: chin to hairline. Returns the position (3,) in metres in the
-    optical frame and its covariance (3, 3) m^2: people's faces differ in size, so it grows with
-    the square of the distance along the ray.
+    camera: calibrated. boxes: (N, 4) face boxes in pixels. rotations: (N, 3, 3) head to optical
+    axes about the viewing ray. face_height_m: chin to hairline. Returns the positions (N, 3) in
+    metres in the optical frame and their covariances (N, 3, 3) m^2: people's faces differ in size,
+    so they grow with the square of the distance along the ray.
     """
-    x1, y1, x2, y2 = np.asarray(box, np.float64)
-    middle = np.array([(x1 + x2) / 2, (y1 + y2) / 2])
-    half = np.array([[(x2 - x1) / 2, 0.0], [0.0, (y2 - y1) / 2]])
-    ray = viewing_ray(camera, middle)
-    low, high = viewing_ray(camera, middle - half), viewing_ray(camera, middle + half)
+    low, high = np.split(np.asarray(boxes, np.float64).reshape(-1, 4), 2, axis=1)
+    middle, half = (low + high) / 2, (high - low) / 2
+    sides = half[:, :, None] * np.eye(2)  # from the middle to the right edge, to the lower edge
+    points = np.concatenate(
+        [middle[:, None], middle[:, None] - sides, middle[:, None] + sides], axis=1
+    )
+    rays = viewing_ray(camera, points)
+    ray = rays[:, 0]
     # Half the angle under which width and height are seen, from the chord between unit vectors.
-    sines = np.linalg.norm(high - low, axis=1) / 2
-    R = np.asarray(rotation, np.float64)
-    extents_m = face_height_m * np.linalg.norm(R[:2] * _FACE_AXES, axis=1)
-    distance = np.sqrt(np.prod(extents_m / sines))
-    position = distance * ray + face_height_m * ray_rotation(ray) @ R @ _SELLION
+    sines = np.linalg.norm(rays[:, 3:] - rays[:, 1:3], axis=2) / 2
+    R = np.asarray(rotations, np.float64)
+    extents_m = face_height_m * np.linalg.norm(R[:, :2] * _FACE_AXES, axis=2)
+    distance = np.sqrt(np.prod(extents_m / sines, axis=1))[:, None]
+    offset = ray_rotation(ray) @ (R @ _SELLION)[..., None]
+    positions = distance * ray + face_height_m * offset[..., 0]
 
-    noise = _BOX_STD_PX / np.sqrt((x2 - x1) * (y2 - y1))  # of the box, relative to its size
-    along = distance**2 * (_SIZE_STD**2 + noise**2)
-    across = face_height_m**2 * (_CENTRE_STD**2 + noise**2)
-    outer = np.outer(ray, ray)
-    return position, along * outer + across * (np.eye(3) - outer)
+    noise = _BOX_STD_PX**2 / (4.0 * half.prod(axis=1))  # of the box, relative to its size
+    along = distance[:, 0] ** 2 * (_SIZE_STD**2 + noise)
+    across = face_height_m**2 * (_CENTRE_STD**2 + noise)
+    outer = ray[:, :, None] * ray[:, None, :]
+    covariances = along[:, None, None] * outer + across[:, None, None] * (np.eye(3) - outer)
+    return positions, covariances
 
 
 def _undistorted(plane: FloatArray, D: FloatArray) -> FloatArray:

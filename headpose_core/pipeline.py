@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core import rotation
-from headpose_core.camera import is_calibrated, ray_rotation, sellion_position, viewing_ray
+from headpose_core.camera import (
+    is_calibrated,
+    ray_rotation,
+    same_calibration,
+    sellion_positions,
+    viewing_ray,
+)
+from headpose_core.filtering import FilterSettings, OrientationFilter
 from headpose_core.image import check_image
 from headpose_core.tracking import Track
 from headpose_core.types import Camera, FloatArray, Frame, Head, Image
@@ -30,11 +37,13 @@ class PipelineConfig:
     perspective_correction: turn the pose by the viewing ray of the face where the camera is
         calibrated, so that it holds in the optical frame and not only about the ray.
     face_height_m: metres from the chin to the hairline of an average face, for the distance.
+    filter: of the orientations along a track; without a tracker nothing is filtered.
     """
 
     max_faces: int = 8
     perspective_correction: bool = True
     face_height_m: float = 0.19
+    filter: FilterSettings = field(default_factory=FilterSettings)
 
     def __post_init__(self) -> None:
         if self.max_faces < 1:
@@ -43,26 +52,16 @@ class PipelineConfig:
             raise ValueError(f"face_height_m: expected 0.05 to 1 metres, got {self.face_height_m}")
 
 
-class _Placement(TypedDict):
-    """The fields of a Head that depend on the camera."""
-
-    ray_rotation: FloatArray
-    covariance: FloatArray
-    position: FloatArray
-    position_covariance: FloatArray
-    perspective_corrected: bool
-
-
 # What the tracker would say if there were one.
 _NO_TRACK = [Track(face_id="", age=0, confirmed=False)]
 
 
 class HeadPosePipeline:
-    """Detector, pose network and tracker in a row.
+    """Detector, pose network, tracker and filter in a row.
 
     The node, the command line, the evaluation and the benchmarks all call this object. Without a
-    tracker the heads have no ids. ``config`` may be replaced between two images; everything runs
-    in the caller's thread, and one pipeline serves one image stream.
+    tracker the heads have no ids and are not filtered. ``config`` may be replaced between two
+    images; everything runs in the caller's thread, and one pipeline serves one image stream.
     """
 
     def __init__(
@@ -76,17 +75,27 @@ class HeadPosePipeline:
         self.model = model
         self.tracker = tracker
         self.config = config or PipelineConfig()
+        self._filter = OrientationFilter()
+        self._view: _View | None = None
 
-    def __call__(self, image: Image, stamp_s: float, camera: Camera | None = None) -> Frame:
+    def __call__(
+        self,
+        image: Image,
+        stamp_s: float,
+        camera: Camera | None = None,
+        camera_orientation: FloatArray | None = None,
+    ) -> Frame:
         """The heads in one image.
 
         image: (H, W, 3) uint8 RGB. stamp_s: its time in seconds. camera: of this image, if known.
-        Raises ImageError for an array that is no such image.
+        camera_orientation: (3, 3) the axes of the optical frame, as columns, in a frame that does
+        not turn, in which to filter; None: the camera stands still; NaN: not known for this image,
+        whose poses are then not filtered. Raises ImageError for an array that is no such image.
         """
         check_image(image)
-        stages = _Stopwatch()
+        config, stages = self.config, _Stopwatch()
 
-        faces = self.detector.detect(image).largest(self.config.max_faces)
+        faces = self.detector.detect(image).largest(config.max_faces)
         stages.lap("detect")
 
         crops = self.model.crop(image, faces.boxes)
@@ -100,11 +109,26 @@ class HeadPosePipeline:
         covariances = rotation.orientation_covariance(estimate.mean_deg, estimate.std_deg)
         stages.lap("decode")
 
+        corrected = config.perspective_correction and is_calibrated(camera)
+        self._look(image.shape[:2], camera if corrected else None, camera_orientation is None)
         tracks = (
             self.tracker.update(stamp_s, faces.boxes) if self.tracker else _NO_TRACK * len(faces)
         )
         stages.lap("track")
 
+        R_ray = _rotations_onto_rays(faces.boxes, camera if corrected else None)
+        orientations, covariances = R_ray @ rotations, R_ray @ covariances @ _transposed(R_ray)
+        if self.tracker:
+            ids = [track.face_id for track in tracks]
+            orientations, covariances = self._filter.update(
+                stamp_s, ids, orientations, covariances, config.filter, camera_orientation
+            )
+            rotations = _transposed(R_ray) @ orientations
+        stages.lap("filter")
+
+        positions, position_covariances = _positions(
+            faces.boxes, rotations, camera, config.face_height_m
+        )
         heads = tuple(
             Head(
                 box=faces.boxes[i],
@@ -113,45 +137,63 @@ class HeadPosePipeline:
                 std_deg=estimate.std_deg[i],
                 extrapolated=bool(estimate.extrapolated[i]),
                 rotation=rotations[i],
+                ray_rotation=R_ray[i],
+                covariance=covariances[i],
+                position=positions[i],
+                position_covariance=position_covariances[i],
+                perspective_corrected=corrected,
                 face_id=track.face_id,
                 track_age=track.age,
                 confirmed=track.confirmed,
-                **self._place(faces.boxes[i], rotations[i], covariances[i], camera),
             )
             for i, track in enumerate(tracks)
         )
         stages.lap("place")
         return Frame(stamp_s, heads, stages.times_ms)
 
-    def _place(
-        self,
-        box: NDArray[np.float32],
-        R: FloatArray,
-        covariance: FloatArray,
-        camera: Camera | None,
-    ) -> _Placement:
-        """What depends on the camera: position, and the pose about the ray or in its frame."""
-        if not is_calibrated(camera):
-            unknown = np.full((3, 3), np.nan)
-            return _Placement(
-                ray_rotation=np.eye(3),
-                covariance=covariance,
-                position=unknown[0],
-                position_covariance=unknown,
-                perspective_corrected=False,
-            )
-        position, position_covariance = sellion_position(camera, box, R, self.config.face_height_m)
-        corrected = self.config.perspective_correction
-        R_ray = (
-            ray_rotation(viewing_ray(camera, (box[:2] + box[2:]) / 2)) if corrected else np.eye(3)
-        )
-        return _Placement(
-            ray_rotation=R_ray,
-            covariance=R_ray @ covariance @ R_ray.T,
-            position=position,
-            position_covariance=position_covariance,
-            perspective_corrected=corrected,
-        )
+    def _look(self, size: tuple[int, ...], camera: Camera | None, fixed: bool) -> None:
+        """Begin anew when another camera looks, or the same one is known in another way.
+
+        Boxes in images of another size are in other places: then the tracks end. Orientations by
+        another calibration, or in another frame, are others: then the filter begins anew.
+        """
+        view, self._view = self._view, _View(size, camera, fixed)
+        if view is None:
+            return
+        if self.tracker and view.size != size:
+            self.tracker.reset()
+        if view.fixed != fixed or not same_calibration(view.camera, camera):
+            self._filter.reset()
+
+
+@dataclass(frozen=True)
+class _View:
+    """How the last image was looked at: its (H, W), the camera that turned its poses, whether the
+    camera stands still."""
+
+    size: tuple[int, ...]
+    camera: Camera | None
+    fixed: bool
+
+
+def _rotations_onto_rays(boxes: NDArray[np.float32], camera: Camera | None) -> FloatArray:
+    """R_ray (N, 3, 3) of boxes (N, 4); the identity without a camera."""
+    if camera is None:
+        return np.broadcast_to(np.eye(3), (len(boxes), 3, 3))
+    return ray_rotation(viewing_ray(camera, (boxes[:, :2] + boxes[:, 2:]) / 2))
+
+
+def _positions(
+    boxes: NDArray[np.float32], rotations: FloatArray, camera: Camera | None, face_height_m: float
+) -> tuple[FloatArray, FloatArray]:
+    """Of the sellions (N, 3) m and their covariances (N, 3, 3) m^2; NaN when uncalibrated."""
+    if is_calibrated(camera):
+        return sellion_positions(camera, boxes, rotations, face_height_m)
+    return np.full((len(boxes), 3), np.nan), np.full((len(boxes), 3, 3), np.nan)
+
+
+def _transposed(matrices: FloatArray) -> FloatArray:
+    return np.swapaxes(matrices, -1, -2)
 
 
 class _Stopwatch:

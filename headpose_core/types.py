@@ -70,11 +70,12 @@ class Head:
         viewing ray of the face.
     std_deg: (3,) float64 calibrated one-sigma of those angles.
     extrapolated: over 20 % of an angle's probability lies in its three outer bins.
-    rotation: (3, 3) float64 R, head to optical axes about the viewing ray; filtered if there is a
-        filter.
+    rotation: (3, 3) float64 R, head to optical axes about the viewing ray; filtered where there
+        are tracks, unless the filter is off.
     ray_rotation: (3, 3) float64, turns the optical axis onto the viewing ray; the identity when
         not ``perspective_corrected``.
-    covariance: (3, 3) float64 rad^2 of the orientation, in the fixed axes of the optical frame.
+    covariance: (3, 3) float64 rad^2 of the orientation, in the fixed axes of the optical frame;
+        what a filtered orientation lags behind is part of it.
     position: (3,) float64 metres, the sellion in the optical frame; NaN when uncalibrated.
     position_covariance: (3, 3) float64 m^2; NaN when uncalibrated.
     perspective_corrected: the ray of the face was known and ``ray_rotation`` holds it.

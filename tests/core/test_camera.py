@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headpose_core.camera import is_calibrated, ray_rotation, sellion_position, viewing_ray
+from headpose_core.camera import is_calibrated, ray_rotation, sellion_positions, viewing_ray
 from headpose_core.rotation import geodesic_deg, matrix_from_angles
 from headpose_core.types import Camera
 
@@ -125,7 +125,7 @@ def test_position_of_a_head_of_known_size(
     rotation = ray_rotation(ray) @ about_ray
     box = seen_box(cam, centre, rotation, 0.19)
 
-    position, covariance = sellion_position(cam, box, about_ray, 0.19)
+    (position,), (covariance,) = sellion_positions(cam, [box], [about_ray], 0.19)
 
     sellion = centre + rotation @ (0.19 * np.array([0.0, -0.11, -0.21]))
     assert np.linalg.norm(position - sellion) < 0.03 * np.linalg.norm(centre)
@@ -135,9 +135,9 @@ def test_position_of_a_head_of_known_size(
 
 def test_position_scales_with_the_size_of_the_face_and_doubt_with_distance() -> None:
     cam, R = camera(), np.eye(3)
-    near, near_cov = sellion_position(cam, (300, 200, 360, 280), R, 0.19)
-    far, far_cov = sellion_position(cam, (315, 220, 345, 260), R, 0.19)
-    large, _ = sellion_position(cam, (300, 200, 360, 280), R, 0.38)
+    boxes = [(300, 200, 360, 280), (315, 220, 345, 260)]
+    (near, far), (near_cov, far_cov) = sellion_positions(cam, boxes, [R, R], 0.19)
+    (large,), _ = sellion_positions(cam, boxes[:1], [R], 0.38)
     np.testing.assert_allclose(large, 2 * near)
     assert far[2] > 1.8 * near[2]
     assert far_cov[2, 2] > 3.5 * near_cov[2, 2]

@@ -47,7 +47,8 @@ def test_heads_come_largest_first_with_the_pose_of_their_own_crop(model):
         np.testing.assert_allclose(head.paper_angles_deg, expected, atol=1.0)
         np.testing.assert_allclose(head.rotation, matrix_from_angles(head.paper_angles_deg))
         assert head.face_id == ""
-    assert list(frame.timings_ms) == ["detect", "crop", "infer", "decode", "track", "place"]
+    stages = ["detect", "crop", "infer", "decode", "track", "filter", "place"]
+    assert list(frame.timings_ms) == stages
 
 
 def test_the_temperature_of_the_model_file_widens_the_angles(model):
