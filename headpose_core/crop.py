@@ -3,12 +3,13 @@
 
 Stretching a box to a square changes the proportions of a face, and with them the pose it seems
 to have. The paper pads instead: k = |width - height|, half of it on each side of the shorter one.
-Training uses this very module, so that the crop is the same at both ends.
+Training uses this very module, so that the crop is the same at both ends. Stretching is here to be
+compared with; a model file says which of the two it was trained with, and gets it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -17,7 +18,9 @@ from numpy.typing import ArrayLike, NDArray
 from headpose_core.types import Image
 
 CROP_SIZE = 112
-# Stored in every model file; a model made with another rule is refused.
+# How a box becomes a square: padded, as in the paper, or stretched.
+Fit = Literal["pad", "stretch"]
+# Stored in every model file, with "padding" from CROP_PADDING; one with another rule is refused.
 CROP_RULE: dict[str, Any] = {
     "size": CROP_SIZE,
     "padding": "square",
@@ -26,6 +29,20 @@ CROP_RULE: dict[str, Any] = {
     "enlarge": "bilinear",
     "channels": "RGB",
 }
+
+
+CROP_PADDING: dict[Fit, str] = {"pad": "square", "stretch": "none"}
+
+
+def crop_windows(boxes: ArrayLike, fit: Fit = "pad") -> NDArray[np.int32]:
+    """What to cut out for boxes (N, 4): squares (see ``square_boxes``), or the boxes themselves.
+
+    Returns (N, 4) int32: whole pixels that contain the box.
+    """
+    if fit == "pad":
+        return square_boxes(boxes)
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    return np.hstack([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])]).astype(np.int32)
 
 
 def square_boxes(boxes: ArrayLike) -> NDArray[np.int32]:
@@ -43,18 +60,18 @@ def square_boxes(boxes: ArrayLike) -> NDArray[np.int32]:
     return np.hstack([origin, origin + side]).astype(np.int32)
 
 
-def crop_faces(image: Image, squares: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.uint8]:
-    """Cut squares out of an image and resize them.
+def crop_faces(image: Image, windows: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.uint8]:
+    """Cut windows out of an image and resize them.
 
-    image: (H, W, 3) uint8. squares: (N, 4) int pixels, from ``square_boxes``. What lies outside
+    image: (H, W, 3) uint8. windows: (N, 4) int pixels, from ``crop_windows``. What lies outside
     the image is black. Shrinks with area averaging, enlarges bilinearly.
     Returns (N, size, size, 3) uint8 with the image's channel order.
     """
-    squares = np.asarray(squares, np.int64).reshape(-1, 4)
-    crops = np.empty((len(squares), size, size, 3), np.uint8)
-    for crop, square in zip(crops, squares, strict=True):
-        cutout = _cut(image, *square)
-        shrink = cutout.shape[0] > size
+    windows = np.asarray(windows, np.int64).reshape(-1, 4)
+    crops = np.empty((len(windows), size, size, 3), np.uint8)
+    for crop, window in zip(crops, windows, strict=True):
+        cutout = _cut(image, *window)
+        shrink = max(cutout.shape[:2]) > size
         method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
         cv2.resize(cutout, (size, size), dst=crop, interpolation=method)
     return crops

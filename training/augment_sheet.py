@@ -22,9 +22,9 @@ from headpose_core.learning.augment import (
 )
 from headpose_core.learning.datasets import LabelledFace
 from headpose_core.learning.degrade import STAGES, DegradeConfig
-from headpose_core.learning.shards import RenderedShards
+from headpose_core.learning.pool import FacePool
 from headpose_core.types import Image
-from training.evaluation_pictures import contact_sheet, labelled_tile
+from training.evaluation.pictures import contact_sheet, labelled_tile
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def draw_sheet(faces: list[LabelledFace], config: SheetConfig) -> Image:
 def main() -> None:
     """Command line."""
     config = tyro.cli(SheetConfig, description=__doc__)
-    shards = RenderedShards(config.data)
+    shards = FacePool(config.data)
     shards.rescan()
     chosen = np.random.default_rng(config.seed).permutation(len(shards))[: config.faces]
     write_image(config.out, draw_sheet([shards[int(index)] for index in chosen], config))

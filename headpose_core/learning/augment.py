@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.crop import CROP_SIZE, crop_faces, square_boxes
+from headpose_core.crop import CROP_SIZE, Fit, crop_faces, crop_windows
 from headpose_core.learning.degrade import DegradeConfig, degrade
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles, mirror_angles
 from headpose_core.types import FloatArray, Image
@@ -81,21 +81,24 @@ def turn_label(angles_deg: FloatArray, turn_deg: float) -> FloatArray | None:
     return turned if np.abs(turned).max() <= LARGEST_ANGLE_DEG else None
 
 
-def warp_to_crop(image: Image, box: NDArray[np.float32], jitter: Jitter, size: int) -> Image:
-    """Crop (size, size, 3) of the jittered square of `box`; black outside the image.
+def warp_to_crop(
+    image: Image, box: NDArray[np.float32], jitter: Jitter, size: int, fit: Fit = "pad"
+) -> Image:
+    """Crop (size, size, 3) of the jittered window of `box`; black outside the image.
 
     Without jitter it agrees with `crop.crop_faces` up to rounding. Shrinks through a
     multiple of `size`, because a bilinear warp alone would alias.
     """
-    x1, y1, x2, _ = square_boxes(box[None])[0].astype(np.float64)
-    side = (x2 - x1) * jitter.scale
-    centre = np.array([x1, y1]) + (x2 - x1) * (0.5 + np.array(jitter.shift))
-    oversampling = max(1, int(np.ceil(side / size - 0.25)))
+    x1, y1, x2, y2 = crop_windows(box[None], fit)[0].astype(np.float64)
+    window = np.array([x2 - x1, y2 - y1])
+    sides = window * jitter.scale
+    centre = np.array([x1, y1]) + window * (0.5 + np.array(jitter.shift))
+    oversampling = max(1, int(np.ceil(sides.max() / size - 0.25)))
     resolution = size * oversampling
     turn = np.radians(jitter.turn_deg)
-    # Maps a pixel of the crop to the image: undo the mirror, then the turn, then scale.
+    # Maps a pixel of the crop to the image: undo the mirror, scale, undo the turn.
     linear = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    linear = linear * np.array([-1.0 if jitter.flip else 1.0, 1.0]) * (side / resolution)
+    linear = linear * np.array([-1.0 if jitter.flip else 1.0, 1.0]) * (sides / resolution)
     offset = centre - 0.5 - linear @ np.full(2, (resolution - 1) / 2)
     view = cv2.warpAffine(
         image,
@@ -109,9 +112,11 @@ def warp_to_crop(image: Image, box: NDArray[np.float32], jitter: Jitter, size: i
     return np.asarray(view, np.uint8)
 
 
-def plain_view(image: Image, box: NDArray[np.float32], size: int = CROP_SIZE) -> Image:
+def plain_view(
+    image: Image, box: NDArray[np.float32], size: int = CROP_SIZE, fit: Fit = "pad"
+) -> Image:
     """The crop of run time, (size, size, 3): no augmentation."""
-    return np.asarray(crop_faces(image, square_boxes(box[None]), size)[0])
+    return np.asarray(crop_faces(image, crop_windows(box[None], fit), size)[0])
 
 
 def training_view(
@@ -121,6 +126,7 @@ def training_view(
     config: AugmentConfig,
     size: int,
     rng: np.random.Generator,
+    fit: Fit = "pad",
 ) -> tuple[Image, FloatArray]:
     """One random view of a labelled face.
 
@@ -132,7 +138,7 @@ def training_view(
     turned = turn_label(label, jitter.turn_deg) if jitter.turn_deg else label
     if turned is None:
         jitter, turned = replace(jitter, turn_deg=0.0), label
-    view = warp_to_crop(image, box, jitter, size)
+    view = warp_to_crop(image, box, jitter, size, fit)
     label = mirror_angles(turned) if jitter.flip else turned
     return degrade(view, config.degrade, rng), label
 

@@ -6,14 +6,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headpose_core.learning.shards import RenderedShards, in_holdout, read_shard, turn_zero
+from headpose_core.learning.datasets import in_holdout
+from headpose_core.learning.pool import FacePool
+from headpose_core.learning.shards import read_shard, turn_zero
 from headpose_core.rotation import matrix_from_angles
 from tests.learning.drawn_faces import draw_face, write_shard
 
 
 def test_faces_come_back_as_they_were_written(tmp_path: Path) -> None:
     write_shard(tmp_path, 0, 5)
-    shards = RenderedShards([tmp_path])
+    shards = FacePool([tmp_path])
     assert shards.rescan() == 5 and len(shards) == 5
     face = shards[3]
     rng = np.random.default_rng(3)
@@ -27,7 +29,7 @@ def test_faces_come_back_as_they_were_written(tmp_path: Path) -> None:
 
 def test_new_shards_are_appended_and_old_faces_keep_their_index(tmp_path: Path) -> None:
     write_shard(tmp_path, 7, 4, first_seed=100)
-    shards = RenderedShards([tmp_path])
+    shards = FacePool([tmp_path])
     shards.rescan()
     before = shards[2].angles_deg
     write_shard(tmp_path, 1, 3, first_seed=200)
@@ -35,7 +37,7 @@ def test_new_shards_are_appended_and_old_faces_keep_their_index(tmp_path: Path) 
     assert shards.rescan() == 3 and shards.rescan() == 0
     assert (shards[2].angles_deg == before).all()
     assert shards[4].name == "shard-00001/0"
-    again = RenderedShards([tmp_path])
+    again = FacePool([tmp_path])
     again.add(shards.files)
     assert (again[6].angles_deg == shards[6].angles_deg).all()
 
@@ -43,12 +45,12 @@ def test_new_shards_are_appended_and_old_faces_keep_their_index(tmp_path: Path) 
 def test_the_holdout_depends_on_the_seeds_alone(tmp_path: Path) -> None:
     write_shard(tmp_path / "a", 0, 60, first_seed=0)
     write_shard(tmp_path / "b", 0, 60, first_seed=60)
-    first = RenderedShards([tmp_path / "a", tmp_path / "b"], holdout_share=0.2)
-    second = RenderedShards([tmp_path / "b", tmp_path / "a"], holdout_share=0.2)
+    first = FacePool([tmp_path / "a", tmp_path / "b"], holdout_share=0.2)
+    second = FacePool([tmp_path / "b", tmp_path / "a"], holdout_share=0.2)
     first.rescan()
     second.rescan()
 
-    def held(shards: RenderedShards) -> set[tuple[float, ...]]:
+    def held(shards: FacePool) -> set[tuple[float, ...]]:
         return {tuple(shards[int(index)].angles_deg) for index in shards.holdout}
 
     assert held(first) == held(second) and held(first)
@@ -82,10 +84,15 @@ def test_a_face_without_a_label_is_counted_and_left_out(tmp_path: Path) -> None:
     arrays = dict(np.load(path))
     arrays["angles_deg"][1, 2] = np.nan
     np.savez(path, **arrays)
-    shards = RenderedShards([tmp_path], holdout_share=0.0)
+    shards = FacePool([tmp_path], holdout_share=0.0)
     shards.rescan()
-    assert shards.training.tolist() == [0, 2, 3]
+    assert [shards[index].name for index in shards.training] == [
+        "shard-00000/0",
+        "shard-00000/2",
+        "shard-00000/3",
+    ]
     assert dict(shards.skipped) == {"label cannot be said in angles": 1}
+    assert str(shards.report.omissions[0]).startswith(f"{path}, face 1: ")
 
 
 def test_faces_that_the_detector_misses_can_be_left_out(tmp_path: Path) -> None:
@@ -93,19 +100,19 @@ def test_faces_that_the_detector_misses_can_be_left_out(tmp_path: Path) -> None:
     arrays = dict(np.load(path))
     arrays["detected"][2] = False
     np.savez(path, **arrays)
-    everything = RenderedShards([tmp_path], holdout_share=0.0)
-    found = RenderedShards([tmp_path], holdout_share=0.0, detected_only=True)
+    everything = FacePool([tmp_path], holdout_share=0.0)
+    found = FacePool([tmp_path], holdout_share=0.0, detected_only=True)
     everything.rescan()
     found.rescan()
     assert everything.training.tolist() == [0, 1, 2, 3] and not everything.skipped
-    assert found.training.tolist() == [0, 1, 3]
+    assert [found[index].name[-1] for index in found.training] == ["0", "1", "3"]
     assert dict(found.skipped) == {"missed by the detector": 1}
 
 
 def test_another_zero_pose_turns_labels_in_the_heads_frame(tmp_path: Path) -> None:
     write_shard(tmp_path, 0, 20)
-    plain = RenderedShards([tmp_path])
-    turned = RenderedShards([tmp_path], zero_pose_deg=(0.0, 5.0, 0.0))
+    plain = FacePool([tmp_path])
+    turned = FacePool([tmp_path], zero_pose_deg=(0.0, 5.0, 0.0))
     plain.rescan()
     turned.rescan()
     Z = matrix_from_angles([0.0, 5.0, 0.0])

@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 
 from headpose_core.learning.degrade import STAGES
-from headpose_core.learning.shards import RenderedShards
+from headpose_core.learning.pool import FacePool
 from tests.learning.drawn_faces import write_shard
 from training.augment_sheet import SheetConfig, draw_sheet, rows_of
-from training.evaluation_pictures import TILE
+from training.evaluation.pictures import TILE
 
 
 def test_the_sheet_has_a_row_for_each_part_of_the_augmentation(tmp_path: Path) -> None:
     write_shard(tmp_path, 0, 3)
-    shards = RenderedShards([tmp_path])
+    shards = FacePool([tmp_path])
     shards.rescan()
     config = SheetConfig(data=(tmp_path,), out=tmp_path / "sheet.png", mixed=2)
     rows = rows_of(config)
