@@ -47,11 +47,13 @@ class FaceReader(Protocol):
     between training and hold-out.
     """
 
-    report: Report
     angles_deg: FloatArray
     boxes: NDArray[np.float32]
     detected: NDArray[np.bool_]
     groups: NDArray[np.int64]
+
+    @property
+    def report(self) -> Report: ...
 
     @property
     def skipped(self) -> Counter[str]: ...
@@ -87,7 +89,9 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
     """The views of one epoch, as a map-style data set for a DataLoader.
 
     View k of the run is drawn from a generator seeded with (seed, k) and nothing else, so
-    that a resumed run, and any number of workers, sees the very same pixels.
+    that a resumed run, and any number of workers, sees the very same pixels. With
+    `views_per_face` a face has only so many views, k modulo that number chooses, and they come
+    again. fit: see `crop.crop_windows`.
     """
 
     def __init__(
@@ -98,18 +102,21 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
         crop_size: int,
         seed: int,
         first_view: int,
+        views_per_face: int = 0,
         fit: Fit = "pad",
     ) -> None:
         self._faces, self._indices = faces, indices
         self._augment, self._crop_size, self._fit = augment, crop_size, fit
-        self._seed, self._first_view = seed, first_view
+        self._seed, self._first_view, self._variety = seed, first_view, views_per_face
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __getitem__(self, position: int) -> tuple[Image, NDArray[np.float32]]:
-        face = self._faces[int(self._indices[position])]
-        rng = np.random.default_rng((self._seed, self._first_view + position))
+        index, view = int(self._indices[position]), self._first_view + position
+        face = self._faces[index]
+        key = (index, view % self._variety) if self._variety else (view,)
+        rng = np.random.default_rng((self._seed, *key))
         crop, label = training_view(
             face.image, face.box, face.angles_deg, self._augment, self._crop_size, rng, self._fit
         )
