@@ -9,7 +9,7 @@ Lengths are decimetres, axes x to the person's left, y up, z out of the face.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from training.synthesis.assets import (
     read_obj,
     read_target,
 )
+from training.synthesis.ict import ScanModel, read_ict, scan_targets
 from training.synthesis.landmarks import MAKEHUMAN_LANDMARKS
 from training.synthesis.mesh import Mesh, weld
 
@@ -33,6 +34,9 @@ BUST_FLOOR_DM = 4.6  # lower parts of the body never show
 BUST_HALF_WIDTH_DM = 2.6
 RACES = ("african", "asian", "caucasian")
 AGES = ("child", "young", "old")
+AVERAGE_ADULT = {
+    f"macro/{race}-{sex}-young": 1 / 6 for race in RACES for sex in ("male", "female")
+}
 # Folders of the sliders for the shape of a face.
 SHAPE_FOLDERS = (
     *("head", "forehead", "eyebrows", "eyes", "nose", "mouth", "ears", "chin", "cheek", "neck"),
@@ -133,7 +137,7 @@ def load_library(assets: Path) -> HeadLibrary:
     }
     skins = sorted((parts_dir / "skins").glob("*/*.mhmat"))
     textures = {read_material_texture(p) for p in skins} - {None}
-    return HeadLibrary(
+    library = HeadLibrary(
         base=base.vertices[used],
         targets=rows,
         target_names=names,
@@ -143,6 +147,23 @@ def load_library(assets: Path) -> HeadLibrary:
         parts=parts,
         skins=tuple(sorted(t for t in textures if t is not None)),
         landmarks=renumber[MAKEHUMAN_LANDMARKS],
+    )
+    scan = read_ict(assets)
+    return library if scan is None else _with_scans(library, scan)
+
+
+def _with_scans(library: HeadLibrary, scan: ScanModel) -> HeadLibrary:
+    """The library with the targets ``scan/mean`` and ``scan/000`` ... of ICT-FaceKit."""
+    head = library.morph(AVERAGE_ADULT, library.base)
+    skin = np.unique(library.body.vertex_of)
+    mean, modes = scan_targets(scan, library.base, head, library.landmarks, skin)
+    rows = np.concatenate([mean[None], modes]).reshape(1 + len(modes), -1)
+    names = ["scan/mean", *(f"scan/{k:03d}" for k in range(len(modes)))]
+    count = len(library.targets)
+    return replace(
+        library,
+        targets=np.concatenate([library.targets, rows]),
+        target_names=library.target_names | {name: count + k for k, name in enumerate(names)},
     )
 
 

@@ -32,6 +32,8 @@ HAIR_COLOURS = np.array(
         [0.17, 0.045, 0.015],
     ]
 )
+SCAN_SHARE = 0.5  # of the people who have a face of ICT-FaceKit, where it is there
+ASYMMETRY_SHARE = 0.15  # of the sliders that pull one side of a face
 HAIR_SHARES = (0.33, 0.25, 0.16, 0.11, 0.10, 0.05)
 
 
@@ -67,8 +69,12 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
     race = rng.dirichlet((0.5, 0.5, 0.5))
     maleness = float(np.clip(rng.choice((0.0, 1.0)) + rng.normal(0, 0.15), 0, 1))
     age_index = int(rng.choice(3, p=(0.10, 0.62, 0.28)))
-    weights = _macro_weights(rng, library, race, maleness, age_index)
-    _add_shape(rng, library, weights)
+    if "scan/mean" in library.target_names and rng.random() < SCAN_SHARE:
+        age_index = max(age_index, 1)  # the scans are of adults
+        weights = _scan_weights(rng, library)
+    else:
+        weights = _macro_weights(rng, library, race, maleness, age_index)
+        _add_shape(rng, library, weights)
     male, age = maleness > 0.5, AGES[age_index]
     hat = rng.random() < 0.07
     hair_colour = HAIR_COLOURS[rng.choice(len(HAIR_COLOURS), p=HAIR_SHARES)]
@@ -101,6 +107,17 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         glasses=sample_glasses(rng) if rng.random() < 0.17 else None,
         mask_colour=sample_mask_colour(rng) if rng.random() < 0.03 else None,
     )
+
+
+def _scan_weights(rng: Rng, library: HeadLibrary) -> dict[str, float]:
+    """A face of ICT-FaceKit: its modes are drawn as they are in the scans, unit normals."""
+    weights = {"scan/mean": 1.0}
+    for name in library.target_names:
+        if name.startswith("scan/") and name != "scan/mean":
+            weights[name] = float(rng.normal())
+        elif name.startswith("asym/") and rng.random() < ASYMMETRY_SHARE:
+            _add(library, weights, name, float(rng.uniform(0, 0.5)))
+    return weights
 
 
 def _macro_weights(
@@ -141,7 +158,7 @@ def _add_shape(rng: Rng, library: HeadLibrary, weights: dict[str, float]) -> Non
                 shared[key] = float(rng.uniform(0, 0.9) * rng.random()) if active else 0.0
             side = rng.uniform(0.8, 1.2) if key != slider else 1.0
             _add(library, weights, name, shared[key] * side)
-        elif group == "asym" and rng.random() < 0.15:
+        elif group == "asym" and rng.random() < ASYMMETRY_SHARE:
             _add(library, weights, name, float(rng.uniform(0, 0.5)))
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles
-from training.synthesis.library import RACES, HeadLibrary, load_library
+from training.synthesis.library import AVERAGE_ADULT, HeadLibrary, load_library
 
 # From optical axes (y down, z forward) to view axes (y up, z to the viewer), and back.
 OPTICAL_TO_VIEW = np.diag([1.0, -1.0, -1.0])
@@ -77,8 +77,7 @@ def mean_label_shape(folder: Path) -> NDArray[np.float64]:
 
 def mean_makehuman_shape(library: HeadLibrary) -> NDArray[np.float64]:
     """Landmarks (68,3) of MakeHuman's head averaged over young people of all races and sexes."""
-    kinds = [f"macro/{race}-{sex}-young" for race in RACES for sex in ("male", "female")]
-    head = library.morph({kind: 1 / len(kinds) for kind in kinds}, library.base)
+    head = library.morph(AVERAGE_ADULT, library.base)
     return head[library.landmarks].astype(np.float64)
 
 
