@@ -1,24 +1,67 @@
 # SPDX-License-Identifier: Apache-2.0
 """Image backbones in plain PyTorch: (N, 3, H, W) float images to (N, C) features.
 
-A backbone is fully convolutional up to a global average pool, so it takes any crop size, and
-states the width of its output in `num_features`. `BACKBONES` lists them by name.
+All of them are residual networks of four stages, and `BACKBONES` says what tells them apart:
+the block, how many of it, and how wide. A backbone ends in a global average pool, so it takes
+any crop size from 32 up (botnet101: to 112), and states the width of its output in
+`num_features`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast
+from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from headpose_core.crop import CROP_SIZE
+from headpose_core.learning.attention import AttentionBlock
+from headpose_core.learning.blocks import (
+    BasicBlock,
+    Bottleneck,
+    Res2NetBlock,
+    ResidualBlock,
+    conv_bn,
+)
 
-def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
-    """Convolution that keeps the size (divided by `stride`), then batch normalisation."""
-    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+Block = Callable[[int, int, int], ResidualBlock]
+STAGES = 4
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What makes a residual network; the stages have `width` times 1, 2, 4 and 8."""
+
+    block: Block
+    depths: tuple[int, ...]
+    """Blocks of each stage."""
+    width: int = 64
+    stem: int = 7
+    """Side of the first convolution."""
+    last_block: Block | None = None
+    """Block of the last stage, where it is another one."""
+    last_stride: int = 2
+    """Stride of the last stage."""
+
+
+BACKBONES = {
+    # The student of EHPNet (section 3.2), then its three teachers.
+    "resnet18": Architecture(BasicBlock, (2, 2, 2, 2)),
+    "resnet101": Architecture(Bottleneck, (3, 4, 23, 3)),
+    "res2net101": Architecture(Res2NetBlock, (3, 4, 23, 3)),
+    # Stride 1 in the last stage is what its authors use on small images (BoTNet-S1, section
+    # 4.8): attention gets 7x7 positions of a crop of 112, and not 4x4.
+    "botnet101": Architecture(
+        Bottleneck,
+        (3, 4, 23, 3),
+        last_block=partial(AttentionBlock, side=CROP_SIZE // 16),
+        last_stride=1,
+    ),
+    "lite": Architecture(BasicBlock, (2, 2, 2, 2), width=32, stem=3),
+}
 
 
 class Backbone(nn.Module):
@@ -27,46 +70,28 @@ class Backbone(nn.Module):
     num_features: int
 
 
-class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al. 2016, Fig. 5 left)."""
-
-    expansion = 1
-
-    def __init__(self, inputs: int, width: int, stride: int) -> None:
-        super().__init__()
-        self.conv1 = conv_bn(inputs, width, 3, stride)
-        self.conv2 = conv_bn(width, width, 3)
-        same_shape = stride == 1 and inputs == width
-        self.shortcut = nn.Identity() if same_shape else conv_bn(inputs, width, 1, stride)
-
-    def forward(self, images: Tensor) -> Tensor:
-        residual = self.conv2(functional.relu(self.conv1(images)))
-        return functional.relu(residual + self.shortcut(images))
-
-
 class ResNet(Backbone):
-    """Residual network of four stages; widths are `width` times 1, 2, 4 and 8.
+    """Residual network (He et al. 2016) of an architecture."""
 
-    The last normalisation of every block starts at zero, so that each block starts as the
-    identity: deep networks then take a high learning rate from the first step.
-    """
-
-    def __init__(
-        self, block: type[BasicBlock], depths: tuple[int, ...], width: int = 64, stem: int = 7
-    ) -> None:
+    def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.stem = conv_bn(3, width, stem, stride=2)
+        width = architecture.width
+        self.stem = conv_bn(3, width, architecture.stem, stride=2)
+        blocks = [architecture.block] * (STAGES - 1)
+        blocks.append(architecture.last_block or architecture.block)
+        strides = (1, 2, 2, architecture.last_stride)
         stages, channels = [], width
-        for index, depth in enumerate(depths):
-            blocks = []
-            for position in range(depth):
-                stride = 2 if index > 0 and position == 0 else 1
-                blocks.append(block(channels, width << index, stride))
-                channels = (width << index) * block.expansion
-            stages.append(nn.Sequential(*blocks))
+        for index, (block, stride) in enumerate(zip(blocks, strides, strict=True)):
+            stage = []
+            for position in range(architecture.depths[index]):
+                stage.append(block(channels, width << index, 1 if position else stride))
+                channels = stage[-1].outputs
+            stages.append(nn.Sequential(*stage))
         self.stages = nn.Sequential(*stages)
         self.num_features = channels
-        initialise(self)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, images: Tensor) -> Tensor:
         features = functional.relu(self.stem(images))
@@ -75,37 +100,22 @@ class ResNet(Backbone):
         return torch.mean(features, dim=(2, 3))
 
 
-def initialise(network: nn.Module) -> None:
-    """He initialisation of the convolutions, zero scale at the end of each residual branch."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if isinstance(module, BasicBlock):
-            nn.init.zeros_(cast(nn.BatchNorm2d, module.conv2[1]).weight)
+def architecture_of(name: str, width: int = 0, depths: tuple[int, ...] = ()) -> Architecture:
+    """Architecture of a backbone, with another width or other depths where they are given.
 
-
-def resnet18(width: int = 64) -> ResNet:
-    """ResNet18, the student of EHPNet (section 3.2); 11.2 M parameters at width 64."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), width)
-
-
-def lite(width: int = 32) -> ResNet:
-    """Light backbone: ResNet18 of half width with a 3x3 stem, below a quarter of its multiply-adds.
-
-    It can be widened into a ResNet18 that computes the same (`widen`).
-    """
-    return ResNet(BasicBlock, (2, 2, 2, 2), width, stem=3)
-
-
-BACKBONES: dict[str, Callable[[int], Backbone]] = {"resnet18": resnet18, "lite": lite}
-
-
-def make_backbone(name: str, width: int) -> Backbone:
-    """Backbone by name.
-
-    Raises ValueError for a name that is not in `BACKBONES`.
+    Raises ValueError for a name that is not in `BACKBONES`, a negative width and depths that
+    are not four positive numbers.
     """
     if name not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
         raise ValueError(f"expected a backbone out of: {known}; got {name!r}")
-    return BACKBONES[name](width)
+    published = BACKBONES[name]
+    chosen = replace(
+        published, width=width or published.width, depths=tuple(depths) or published.depths
+    )
+    if chosen.width < 1 or len(chosen.depths) != STAGES or min(chosen.depths) < 1:
+        raise ValueError(
+            f"expected a width of 1 or more and {STAGES} depths of 1 or more, got width {width} "
+            f"and depths {tuple(depths)}"
+        )
+    return chosen

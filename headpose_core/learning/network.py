@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from headpose_core.bins import NUM_BINS
 from headpose_core.files import appearing
-from headpose_core.learning.backbones import make_backbone
+from headpose_core.learning.backbones import ResNet, architecture_of
 
 WEIGHTS_FORMAT = "headpose-weights/1"
 # Mean and standard deviation of natural images, RGB, in grey levels (the usual ImageNet figures).
@@ -29,21 +29,33 @@ class NetworkConfig:
 
     backbone: str = "resnet18"
     """Name in `backbones.BACKBONES`."""
-    width: int = 64
-    """Channels of the first stage; 64 is the published network, less is for tests and trials."""
+    width: int = 0
+    """Channels of the first stage; 0 is the published number (64, of lite 32)."""
+    depths: tuple[int, ...] = ()
+    """Blocks of each of the four stages; none given is the published numbers."""
+
+    def completed(self) -> NetworkConfig:
+        """The same network with its width and depths written out.
+
+        Raises ValueError for a backbone, a width or depths that make no network.
+        """
+        architecture = architecture_of(self.backbone, self.width, self.depths)
+        return replace(self, width=architecture.width, depths=architecture.depths)
 
 
 class HeadPoseNet(nn.Module):
     """Crops (N, S, S, 3) uint8 RGB to logits (N, 3, 62): yaw, pitch, roll (paper, section 3.1).
 
     The normalisation is part of the network, so that nobody can feed it the wrong one. S is
-    112 in use; any size from 32 up works, because the backbone ends in a global average pool.
+    112 in use; any size from 32 up works, because the backbone ends in a global average pool
+    (botnet101: up to 112). `config` is the given one with its width and depths written out.
     """
 
     def __init__(self, config: NetworkConfig = NetworkConfig()) -> None:
         super().__init__()
-        self.config = config
-        self.backbone = make_backbone(config.backbone, config.width)
+        self.config = config.completed()
+        architecture = architecture_of(config.backbone, config.width, config.depths)
+        self.backbone = ResNet(architecture)
         # The three classifiers see the same features, so that one matrix holds them all.
         self.classifiers = nn.Linear(self.backbone.num_features, 3 * NUM_BINS)
         self.pixel_mean: Tensor

@@ -29,6 +29,7 @@ def restore_network(path: Path, backbone: str, crops: NDArray[np.uint8]) -> Head
         tensor.name.removesuffix(HALF_SUFFIX): torch.tensor(numpy_helper.to_array(tensor)).float()
         for tensor in model.graph.initializer
     }
+    unused = {name for name in tensors if name.startswith("backbone.")}
     try:
         width = len(tensors["backbone.stem.0.weight"])
         network = HeadPoseNet(NetworkConfig(backbone, width))
@@ -41,6 +42,9 @@ def restore_network(path: Path, backbone: str, crops: NDArray[np.uint8]) -> Head
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 conv.weight.data.copy_(tensors[f"{name}.0.weight"])
                 _undo_when_called(norm, tensors[f"{name}.0.bias"])
+                unused -= {f"{name}.0.weight", f"{name}.0.bias"}
+        if unused:
+            raise RuntimeError(f"it has no place for {sorted(unused)}")
     except (KeyError, RuntimeError) as error:
         raise ValueError(f"expected an exported {backbone} in {path}: {error}") from error
     with torch.inference_mode():

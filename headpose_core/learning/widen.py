@@ -18,20 +18,26 @@ from headpose_core.learning.network import HeadPoseNet, NetworkConfig
 SPLIT_SPREAD = 0.3
 
 
+# Attention heads and the parts of a Res2Net block are runs of channels that copies would break up.
+WIDENABLE = ("lite", "resnet18", "resnet101")
+
+
 def widen(narrow: HeadPoseNet, config: NetworkConfig, seed: int = 0) -> HeadPoseNet:
     """Network of `config` that computes what `narrow` does, each channel being copied.
 
-    A `lite` becomes a `resnet18` too: its stem is the middle of a larger one.
-    Raises ValueError unless the backbones fit and the new width is a multiple.
+    A network that is of `config` already comes back as it is. A `lite` becomes a `resnet18`
+    too: its stem is the middle of a larger one. Raises ValueError unless the backbones and
+    depths fit and the new width is a multiple.
     """
-    old = narrow.config
-    fits = (old.backbone, config.backbone) == ("lite", "resnet18") or (
-        old.backbone == config.backbone
-    )
-    if not fits or config.width % old.width:
+    old, new = narrow.config, config.completed()
+    if old == new:
+        return narrow
+    same = old.backbone == new.backbone and old.backbone in WIDENABLE
+    fits = same or (old.backbone, new.backbone) == ("lite", "resnet18")
+    if not fits or old.depths != new.depths or new.width % old.width:
         raise ValueError(
-            f"expected {old.backbone} of a multiple of {old.width} channels to start from "
-            f"{old}, got {config}"
+            f"expected a multiple of {old.width} channels and a backbone that fits to start from "
+            f"{old}, got {new}; {', '.join(WIDENABLE)} can be widened, and lite to resnet18"
         )
     wide = HeadPoseNet(config)
     generator = torch.Generator().manual_seed(seed)
