@@ -8,6 +8,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
 from headpose_core.files import appearing
@@ -26,6 +27,17 @@ def check_image(image: object) -> None:
         raise ImageError(
             f"expected an image as (H, W, 3) uint8 array, RGB, got {image.shape} {image.dtype}"
         )
+
+
+def shrunk(image: Image, max_side: int) -> tuple[Image, NDArray[np.float32]]:
+    """The image with no side above ``max_side``, and the zoom (x, y) float32 back from it."""
+    height, width = image.shape[:2]
+    shrink = min(1.0, max_side / max(height, width))
+    if shrink == 1.0:
+        return image, np.ones(2, np.float32)
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return small, np.array([width / size[0], height / size[1]], np.float32)
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:

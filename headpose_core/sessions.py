@@ -5,14 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import metadata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from headpose_core.errors import DeviceError, ModelError
 
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from onnxruntime import InferenceSession
+    from onnxruntime import InferenceSession, SessionOptions
 
 CPU_PROVIDER = "CPUExecutionProvider"
 
@@ -40,22 +40,33 @@ def import_onnxruntime() -> ModuleType:
 
 
 def open_session(
-    data: bytes, *, providers: Sequence[str] = (CPU_PROVIDER,), threads: int = 1
+    data: bytes,
+    *,
+    providers: Sequence[str | tuple[str, dict[str, Any]]] = (CPU_PROVIDER,),
+    threads: int = 1,
 ) -> InferenceSession:
-    """A session for the bytes of a model. Raises ModelError when ONNX Runtime refuses them."""
-    if threads < 1:
-        raise ValueError(f"threads: expected at least 1, got {threads}")
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads burn a core between two images, which other nodes on a small machine need.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors only: with_input_size leaves stale declared shapes
+    """A session for the bytes of a model, on execution providers by name or with their options.
+
+    Raises ModelError when ONNX Runtime refuses the model.
+    """
+    ort, options = import_onnxruntime(), session_options(threads)
     try:
         return ort.InferenceSession(data, options, providers=list(providers))
     except Exception as error:  # ONNX Runtime has no common base class for its errors
         raise ModelError(f"expected a valid ONNX model, ONNX Runtime says: {error}") from error
+
+
+def session_options(threads: int) -> SessionOptions:
+    """For a session beside other nodes on a small machine. Raises ValueError below one thread."""
+    if threads < 1:
+        raise ValueError(f"threads: expected at least 1, got {threads}")
+    options = import_onnxruntime().SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Spinning threads burn a core between two images, which others need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only: with_input_size leaves stale declared shapes
+    return options
 
 
 def _is_installed(distribution: str) -> bool:

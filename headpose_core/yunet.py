@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import math
 import os
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headpose_core.detector_settings import DetectorSettings
 from headpose_core.errors import ModelError
-from headpose_core.image import check_image
+from headpose_core.image import check_image, shrunk
 from headpose_core.onnx_file import read_model_file, with_input_size
 from headpose_core.sessions import open_session
 from headpose_core.types import Faces, Image
@@ -40,33 +39,11 @@ _NMS_IOU = 0.3
 _CACHED_SIZES = 4  # a camera needs one; more help with folders of photos
 
 
-@dataclass(frozen=True)
-class YuNetSettings:
-    """What may change from one image to the next.
-
-    max_side: pixels; a larger image is shrunk to this before detection.
-    score_threshold: 0 to 1; OpenCV's default of 0.9 loses 40 % of the faces in real photos.
-    min_face_size: pixels of the image; a face whose box has a shorter long side is dropped.
-    """
-
-    max_side: int
-    score_threshold: float
-    min_face_size: float
-
-    def __post_init__(self) -> None:
-        if not 32 <= self.max_side <= 8192:
-            raise ValueError(f"max_side: expected 32 to 8192 pixels, got {self.max_side}")
-        if not 0.0 <= self.score_threshold <= 1.0:
-            raise ValueError(f"score_threshold: expected 0 to 1, got {self.score_threshold}")
-        if not 0.0 <= self.min_face_size < math.inf:
-            raise ValueError(f"min_face_size: expected 0 or more, got {self.min_face_size}")
-
-
 class YuNet:
     """YuNet on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: another YuNet file; by default the one that ``find_yunet`` finds.
-    threads: of ONNX Runtime; one is best on a small machine. The rest: see ``YuNetSettings``.
+    threads: of ONNX Runtime; one is best on a small machine. The rest: see ``DetectorSettings``.
     Raises ModelError when the file is missing or not a YuNet.
     """
 
@@ -79,7 +56,7 @@ class YuNet:
         min_face_size: float = 24,
         threads: int = 1,
     ) -> None:
-        self.settings = YuNetSettings(max_side, score_threshold, min_face_size)
+        self.settings = DetectorSettings(max_side, score_threshold, min_face_size)
         self.model_path = find_yunet(model_path)
         self._data = read_model_file(self.model_path)
         self._threads = threads
@@ -176,18 +153,13 @@ def find_yunet(model_path: str | os.PathLike[str] | None = None) -> Path:
 
 def _prepare(image: Image, max_side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Network input (1, 3, H, W) float32 BGR 0..255, and the zoom (x, y) back to the image."""
-    height, width = image.shape[:2]
-    shrink = min(1.0, max_side / max(height, width))
-    small_h, small_w = max(1, round(height * shrink)), max(1, round(width * shrink))
-    small = image
-    if shrink < 1.0:
-        size = (small_w, small_h)
-        small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    small, zoom = shrunk(image, max_side)
+    small_h, small_w = small.shape[:2]
     # Padding on the right and below leaves the coordinates as they are.
     pad_h, pad_w = -small_h % _MULTIPLE, -small_w % _MULTIPLE
     tensor = np.zeros((1, 3, small_h + pad_h, small_w + pad_w), np.float32)
     tensor[0, :, :small_h, :small_w] = small[..., ::-1].transpose(2, 0, 1)  # YuNet reads BGR
-    return tensor, np.array([width / small_w, height / small_h], np.float32)
+    return tensor, zoom
 
 
 def _decode(

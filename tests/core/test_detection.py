@@ -1,17 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YuNet by our decoder against OpenCV's own, and on real photos."""
+"""YuNet by our decoder against OpenCV's own, insightface, and both on real photos."""
 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from headpose_core.detection import GivenBoxes, YuNet, find_yunet
-from headpose_core.errors import ImageError, ModelError
+from headpose_core.detection import (
+    GivenBoxes,
+    InsightFaceDetector,
+    RotationRetry,
+    YuNet,
+    find_yunet,
+    open_detector,
+)
+from headpose_core.errors import DeviceError, ImageError, ModelError
 from headpose_core.image import read_image
 from headpose_core.tracking import iou
 from headpose_core.video import VideoReader
@@ -155,6 +163,105 @@ def test_what_is_no_image_is_refused(yunet: YuNet, image: object) -> None:
     for detector in (yunet, GivenBoxes([[0, 0, 1, 1]])):
         with pytest.raises(ImageError, match=r"expected an image as \(H, W, 3\) uint8 array"):
             detector.detect(image)
+
+
+TURNS = [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE]
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_faces_on_their_side_are_found_by_turning(astronaut: np.ndarray, turn: int) -> None:
+    """The box and the keypoints of the upright image, turned as the image is."""
+    detector = open_detector("yunet")
+    upright = np.ascontiguousarray(astronaut[20:280, 120:330])  # not square
+    expected, (height, width) = detector.detect(upright), upright.shape[:2]
+    turned = cv2.rotate(upright, turn)
+    threshold = float(expected.scores[0]) - 0.02
+    detector.configure(score_threshold=threshold)
+    assert len(detector.detect(turned)) == 0
+    detector.configure(rotation_retry=True)
+    faces = detector.detect(turned)
+    assert len(faces) == 1
+    for expected_point, point in zip(expected.keypoints[0], faces.keypoints[0], strict=True):
+        mark = np.zeros((height, width), np.uint8)
+        mark[tuple(expected_point.astype(int)[::-1])] = 1
+        ((y, x),) = np.argwhere(cv2.rotate(mark, turn))
+        np.testing.assert_allclose(point, [x, y], atol=1.5)
+    middle = faces.boxes[0].reshape(2, 2).mean(axis=0)
+    assert np.linalg.norm(middle - faces.keypoints[0, 2]) < 15  # the nose
+    sides = faces.boxes[0, 2:] - faces.boxes[0, :2]
+    upright_sides = expected.boxes[0, 2:] - expected.boxes[0, :2]
+    np.testing.assert_allclose(
+        sides, upright_sides if turn == cv2.ROTATE_180 else upright_sides[::-1], atol=1.0
+    )
+
+
+def test_what_is_found_at_once_is_not_looked_for_again(driver: np.ndarray) -> None:
+    plain, retry = YuNet(), RotationRetry(YuNet(), enabled=True)
+    np.testing.assert_array_equal(retry.detect(driver).boxes, plain.detect(driver).boxes)
+    assert len(retry.detect(np.zeros((40, 60, 3), np.uint8))) == 0
+
+
+def test_a_detector_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected yunet or insightface, got 'haar'"):
+        open_detector("haar")
+    with pytest.raises(ModelError, match="expected the path of an SCRFD"):
+        open_detector("insightface")
+    with pytest.raises(ModelError, match="No such file"):
+        open_detector("insightface", tmp_path / "absent.onnx")
+
+
+def test_without_insightface_the_error_says_how_to_get_it(
+    tiny_model_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
+    with pytest.raises(DeviceError, match=r"pip install --no-deps 'insightface.*detector yunet"):
+        open_detector("insightface", tiny_model_file)
+
+
+@pytest.fixture(scope="module")
+def scrfd(shared_dir: Path) -> InsightFaceDetector:
+    pytest.importorskip("insightface", reason="needs insightface, which brings another OpenCV")
+    return InsightFaceDetector(shared_dir / "data" / "models" / "scrfd_500m_kps.onnx")
+
+
+def test_insightface_finds_the_faces_that_yunet_finds(
+    scrfd: InsightFaceDetector, yunet: YuNet, astronaut: np.ndarray, driver: np.ndarray
+) -> None:
+    large = cv2.resize(astronaut, None, fx=3, fy=2.5)  # shrunk for the detector, each side alone
+    for image in (astronaut, driver, large):
+        expected, faces = yunet.detect(image), scrfd.detect(image)
+        assert len(faces) == len(expected) == 1
+        assert iou(faces.boxes, expected.boxes)[0, 0] > 0.6
+        side = (expected.boxes[0, 2:] - expected.boxes[0, :2]).max()
+        np.testing.assert_allclose(faces.keypoints, expected.keypoints, atol=0.1 * side)
+        assert faces.boxes.dtype == faces.scores.dtype == faces.keypoints.dtype == np.float32
+        assert 0.6 <= faces.scores[0] <= 1.0
+
+
+def test_insightface_on_photos_with_known_faces(
+    scrfd: InsightFaceDetector, shared_dir: Path
+) -> None:
+    photo = read_image(shared_dir / "data" / "photos" / "insightface_t1.jpg")
+    faces = scrfd.detect(photo)
+    assert len(faces) == 6
+    assert (np.diff(faces.scores) <= 0).all()
+    scrfd.configure(min_face_size=float((faces.boxes[:, 2:] - faces.boxes[:, :2]).max()) - 1)
+    assert len(scrfd.detect(photo)) == 1
+    scrfd.configure(min_face_size=24)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (31, 33)])
+def test_insightface_takes_any_size(scrfd: InsightFaceDetector, size: tuple[int, int]) -> None:
+    faces = scrfd.detect(np.full((*size, 3), 127, np.uint8))
+    assert faces.boxes.shape == (0, 4)
+    assert faces.keypoints.shape == (0, 5, 2)
+
+
+def test_insightface_takes_only_its_detectors(
+    scrfd: InsightFaceDetector, tiny_model_file: Path
+) -> None:
+    with pytest.raises(ModelError, match=r"tiny\.onnx: expected"):
+        InsightFaceDetector(tiny_model_file)
 
 
 def test_only_yunet_files_are_taken(tiny_model_file: Path, tmp_path: Path) -> None:

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SCRFD and RetinaFace of the package insightface, for those who want them instead of YuNet.
+
+The package brings no weights, and nothing is downloaded here: the file is given. The model packs
+of its authors are for non-commercial research only.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headpose_core.detector_settings import DetectorSettings
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.image import check_image, shrunk
+from headpose_core.onnx_file import read_model_file
+from headpose_core.sessions import CPU_PROVIDER, session_options
+from headpose_core.types import Faces, Image
+
+_MULTIPLE = 32  # the largest stride
+
+
+class InsightFaceDetector:
+    """A detector of insightface on the CPU; a ``FaceDetector``. One thread at a time.
+
+    model_path: an SCRFD or RetinaFace file (ONNX). A file with a fixed input size sees every image
+    in that size, whatever ``max_side`` says. threads: of ONNX Runtime. The rest: see
+    ``DetectorSettings``. Raises DeviceError when insightface is not installed, ModelError when the
+    file is missing or none of its detectors.
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str],
+        *,
+        max_side: int = 640,
+        score_threshold: float = 0.6,
+        min_face_size: float = 24,
+        threads: int = 1,
+    ) -> None:
+        self.settings = DetectorSettings(max_side, score_threshold, min_face_size)
+        self.model_path = Path(model_path)
+        self._detector = _load(self.model_path, threads)
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings by name from the next image on: all that are given or, on error, none.
+
+        Raises ValueError with the range for a bad value, TypeError for an unknown name.
+        """
+        self.settings = replace(self.settings, **changes)
+
+    def detect(self, image: Image) -> Faces:
+        """Find faces, best score first, with keypoints if the model has them.
+
+        image: (H, W, 3) uint8 RGB; ImageError for anything else. The box of a face that is cut by
+        the border leaves the image.
+        """
+        check_image(image)
+        settings = self.settings  # read once: another thread may change them
+        small, zoom = shrunk(image, settings.max_side)
+        padding = [(0, -small.shape[0] % _MULTIPLE), (0, -small.shape[1] % _MULTIPLE), (0, 0)]
+        padded = np.pad(small[..., ::-1], padding)  # insightface wants BGR and no scaling of ours
+        found, points = self._detector.detect(
+            padded, input_size=padded.shape[1::-1], det_thresh=settings.score_threshold
+        )
+        boxes = np.asarray(found[:, :4] * np.tile(zoom, 2), np.float32)
+        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) >= settings.min_face_size
+        keypoints = None if points is None else np.asarray(points[large] * zoom, np.float32)
+        return Faces(boxes[large], np.asarray(found[large, 4], np.float32), keypoints)
+
+
+def _load(path: Path, threads: int) -> Any:
+    """insightface's own object. It is not asked to check the file: it would download or assert."""
+    read_model_file(path)
+    try:
+        from insightface.model_zoo import get_model
+    except ImportError as error:
+        raise DeviceError(
+            f"detector insightface: expected insightface 2 to be installed, got '{error}': "
+            "pip install --no-deps 'insightface>=2,<3' and pip install requests scikit-image onnx "
+            "(with what it requires it would overwrite OpenCV), or take the detector yunet"
+        ) from error
+    options = session_options(threads)
+    try:
+        model = get_model(str(path), providers=[CPU_PROVIDER], sess_options=options)
+    except Exception as error:  # of ONNX Runtime or insightface: they have no common base
+        raise ModelError(f"{path}: expected a detector of insightface ({error})") from error
+    if getattr(model, "taskname", None) != "detection":
+        got = type(model).__name__ if model is not None else "a model that it does not know"
+        raise ModelError(f"{path}: expected an SCRFD or RetinaFace of insightface, got {got}")
+    model.prepare(ctx_id=-1)
+    return model
