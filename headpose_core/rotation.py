@@ -104,6 +104,18 @@ def quaternion_from_matrix(rotation: ArrayLike) -> FloatArray:
     return np.asarray(np.where(q[..., 3:] < 0, -q, q))
 
 
+def matrix_from_quaternion(quaternion: ArrayLike) -> FloatArray:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4) x, y, z, w of any length but 0."""
+    q = np.asarray(quaternion, np.float64)
+    x, y, z, w = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+
+
 def geodesic_deg(first: ArrayLike, second: ArrayLike) -> FloatArray:
     """Angle in degrees of the rotation between two (..., 3, 3) rotations."""
     difference = np.asarray(first, np.float64) - np.asarray(second, np.float64)

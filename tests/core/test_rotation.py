@@ -89,6 +89,14 @@ def test_quaternion_turns_vectors_as_the_matrix_does(angles):
     np.testing.assert_allclose(turned, R @ v, atol=1e-9)
 
 
+@given(any_angles, st.floats(0.1, 10.0))
+def test_a_quaternion_of_any_length_gives_the_matrix_back(angles, length):
+    R = rotation.matrix_from_angles(angles)
+    for sign in (1.0, -1.0):
+        quaternion = sign * length * rotation.quaternion_from_matrix(R)
+        np.testing.assert_allclose(rotation.matrix_from_quaternion(quaternion), R, atol=1e-9)
+
+
 @given(regular_angles, st.floats(0, 179))
 def test_geodesic_is_the_angle_of_a_known_turn(angles, turn):
     R = rotation.matrix_from_angles(angles)
