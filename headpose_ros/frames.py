@@ -141,7 +141,8 @@ class Rotations:
                 stamp_ns = stamp.sec * 10**9 + stamp.nanosec
                 edge = self._edges.get(child)
                 if edge is None or (edge.parent, edge.static) != (parent, static):
-                    self._forget_others(stamp_ns)
+                    if not static:
+                        self._forget_others(stamp_ns)
                     edge = self._edges[child] = _Edge(child, parent, static)
                 edge.add(stamp_ns, (q.x, q.y, q.z, q.w))
         return refused
