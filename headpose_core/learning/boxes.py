@@ -8,6 +8,7 @@ that has changed is looked at again.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -48,7 +49,8 @@ class Detections:
         self.path = folder / f".headpose-boxes-{_digest(detector_id)}.json"
         self._files: dict[str, Any] = {}
         self._saved = True
-        if self.path.exists():
+        # A torn file costs time and nothing else.
+        with contextlib.suppress(OSError, ValueError, KeyError):
             self._files = json.loads(self.path.read_text())["files"]
 
     def of(self, picture: Path) -> NDArray[np.float32]:

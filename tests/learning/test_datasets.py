@@ -1,79 +1,86 @@
 # SPDX-License-Identifier: Apache-2.0
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from scipy.io import savemat
 
-from headpose_core.image import write_image
-from headpose_core.learning.datasets import Aflw2000, Pointing04, Subset
-from tests.learning.drawn_faces import draw_face
-
-
-def write_aflw(folder: Path, name: str, angles_deg: tuple[float, float, float]) -> None:
-    """A picture and its label file, as AFLW2000-3D has them."""
-    yaw, pitch, roll = np.radians(angles_deg)
-    points = np.linspace([40.0, 30.0, -5.0], [120.0, 130.0, 60.0], 68).T
-    write_image(folder / f"{name}.jpg", draw_face(np.array(angles_deg)))
-    pose = np.array([[pitch, yaw, roll, 10.0, 20.0, 0.0, 1e-3]], np.float32)
-    savemat(folder / f"{name}.mat", {"Pose_Para": pose, "pt3d_68": points})
+from headpose_core.learning.augment import AugmentConfig
+from headpose_core.learning.datasets import (
+    FaceReader,
+    Subset,
+    ViewBatches,
+    group_ids,
+    in_holdout,
+    plain_views,
+)
+from headpose_core.learning.shards import ShardFaces
+from tests.learning.drawn_faces import write_shard
 
 
-def test_aflw2000_in_its_official_format(tmp_path: Path) -> None:
-    write_aflw(tmp_path, "image00002", (20.0, -10.0, 5.0))
-    write_aflw(tmp_path, "image00006", (30.0, 120.0, 5.0))
-    faces = Aflw2000(tmp_path)
-    assert len(faces) == 1 and dict(faces.skipped) == {"angle beyond 99 degrees": 1}
-    face = faces[0]
-    assert face.name == "image00002" and face.image.shape == (152, 152, 3)
-    np.testing.assert_allclose(face.angles_deg, (20.0, -10.0, 5.0), atol=1e-4)
-    np.testing.assert_allclose(face.box, (40, 30, 120, 130))
-    red = face.image[..., 0].astype(int) - face.image[..., 2]
-    assert red.max() > 150, "the nose is red: the channels must be in the order RGB"
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> ShardFaces:
+    """Six drawn faces, in boxes of 104 x 112 pixels."""
+    return ShardFaces(write_shard(tmp_path_factory.mktemp("faces"), 0, 6))
 
 
-def test_a_label_file_without_a_pose_is_named(tmp_path: Path) -> None:
-    savemat(tmp_path / "image00002.mat", {"pt3d_68": np.zeros((3, 68))})
-    with pytest.raises(ValueError, match=r"image00002.mat; \['Pose_Para'\] missing"):
-        Aflw2000(tmp_path)
-    with pytest.raises(FileNotFoundError, match="AFLW2000"):
-        Aflw2000(tmp_path / "nothing")
+def views_of(faces: FaceReader, indices: list[int], **changes: int) -> list[bytes]:
+    """The pixels and labels of some views."""
+    settings = {"crop_size": 48, "seed": 0, "first_view": 0} | changes
+    batches = ViewBatches(faces, np.array(indices), AugmentConfig(), **settings)
+    return [
+        crop.tobytes() + label.tobytes()
+        for crop, label in map(batches.__getitem__, range(len(batches)))
+    ]
 
 
-def test_the_real_aflw2000(shared_dir: Path) -> None:
-    faces = Aflw2000(shared_dir / "data" / "aflw2000")
-    assert len(faces) + faces.skipped.total() == 1000
-    turned_to_image_left = [faces[index] for index in range(40) if faces[index].angles_deg[0] > 40]
-    assert turned_to_image_left
-    for face in turned_to_image_left:
-        assert face.image.shape == (450, 450, 3)
-        assert (face.box[2:] > face.box[:2]).all()
+def test_a_resumed_epoch_has_the_views_that_an_unbroken_one_has(faces: ShardFaces) -> None:
+    whole = views_of(faces, [3, 1, 4, 1, 5])
+    assert views_of(faces, [4, 1, 5], first_view=2) == whole[2:]
+    assert whole[1] != whole[3], "a face looks different each time"
+    assert views_of(faces, [3, 1, 4, 1, 5], seed=1) != whole
 
 
-def test_pointing04_in_its_own_format(tmp_path: Path) -> None:
-    person = tmp_path / "Person01"
-    person.mkdir()
-    for name in ("person01258+15-30", "person01100-60+90"):
-        write_image(person / f"{name}.jpg", draw_face(np.zeros(3)))
-        (person / f"{name}.txt").write_text(f"{name}.jpg\n\nFace\n80\n70\n40\n60\n")
-    faces = Pointing04(tmp_path)
-    assert len(faces) == 1 and dict(faces.skipped) == {"pan beyond 60 degrees": 1}
-    assert faces[0].angles_deg[:2].tolist() == [-30.0, 15.0]
-    assert np.isnan(faces[0].angles_deg[2])
-    assert faces[0].box.tolist() == [60.0, 40.0, 100.0, 100.0]
+def test_a_bounded_number_of_views_comes_again(faces: ShardFaces) -> None:
+    first = views_of(faces, [2, 2, 2], views_per_face=2)
+    assert first[0] == first[2] != first[1]
+    # Which of them depends on the place in the run alone.
+    assert views_of(faces, [2], first_view=7, views_per_face=2) == [first[1]]
 
 
-def test_a_picture_with_an_unreadable_name_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "Person01").mkdir()
-    write_image(tmp_path / "Person01" / "person01front.jpg", draw_face(np.zeros(3)))
-    with pytest.raises(ValueError, match="tilt and pan"):
-        Pointing04(tmp_path)
+def test_plain_views_are_padded_or_stretched(faces: ShardFaces) -> None:
+    padded, labels = plain_views(faces, np.array([0, 5]), 112)
+    stretched, _ = plain_views(faces, np.array([0, 5]), 112, "stretch")
+    assert padded.shape == stretched.shape == (2, 112, 112, 3)
+    assert labels == pytest.approx(faces.angles_deg[[0, 5]], abs=1e-4)
+    # A disc that is as wide as the box, and lower than it: padding leaves it round, stretching
+    # takes it to the sides and only there.
+    for crops, reaches_the_sides in ((padded, False), (stretched, True)):
+        disc = crops[0].astype(int).sum(axis=2) > 3 * 150
+        assert disc[44:68, 2].all() == disc[44:68, -3].all() == reaches_the_sides
+        assert not disc[2].any() and not disc[-3].any()
 
 
-def test_a_subset_keeps_the_given_order(tmp_path: Path) -> None:
-    for number, yaw in enumerate((0.0, 10.0, 20.0)):
-        write_aflw(tmp_path, f"image{number}", (yaw, 0.0, 0.0))
-    some = Subset(Aflw2000(tmp_path), np.array([2, 0]))
-    assert [some[index].name for index in range(len(some))] == ["image2", "image0"]
+def test_a_subset_keeps_the_given_order(faces: ShardFaces) -> None:
+    some = Subset(faces, np.array([2, 0]))
+    assert [some[index].name for index in range(len(some))] == ["shard-00000/2", "shard-00000/0"]
+    assert (some.angles_deg == faces.angles_deg[[2, 0]]).all()
+    assert some.groups.tolist() == [2, 0]
+    again = Subset(some, np.array([False, True]))
+    assert len(again) == 1 and again[0].name == "shard-00000/0"
+
+
+def test_names_of_groups_have_the_same_numbers_everywhere() -> None:
+    ids = group_ids(["anna", "ben", "anna"])
+    assert ids[0] == ids[2] != ids[1]
+    assert ids[0] == 59702542876088032, (
+        "written down so that a hold-out never changes with the code"
+    )
+
+
+@pytest.mark.parametrize("start, step", [(0, 1), (10**9, 1), (0, 1000)])
+def test_the_holdout_has_the_share_that_was_asked_for(start: int, step: int) -> None:
+    seeds = start + step * np.arange(20000, dtype=np.int64)
+    assert in_holdout(seeds, 0.02).mean() == pytest.approx(0.02, abs=0.006)
+    assert not in_holdout(seeds, 0.0).any()
+    named = group_ids([f"person {number}" for number in seeds])
+    assert in_holdout(named, 0.02).mean() == pytest.approx(0.02, abs=0.006)

@@ -16,14 +16,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.learning.readers.files import Entry, has_area, usable
+from headpose_core.learning.readers.files import Entry, has_area, paired, usable
 from headpose_core.learning.report import DataError, Report
 from headpose_core.rotation import angles_from_matrix
 from headpose_core.types import FloatArray
 
+PICTURE, LABEL = "_rgb.png", "_pose.txt"
 # The face is in front of the head's centre; a box about it as a face detector draws one.
 FACE_FORWARD_MM = 70.0
 FACE_SIZE_MM = np.array([150.0, 190.0])
@@ -50,15 +52,12 @@ def read_biwi(root: Path, report: Report) -> Iterator[Entry]:
         except DataError as error:
             report.broken(folder / "rgb.cal", str(error))
             continue
-        for picture in sorted(folder.glob("frame_*_rgb.png")):
-            yield from _entry(picture, camera, report)
+        for stem in paired(folder, PICTURE, LABEL, report):
+            yield from _entry(stem, camera, report)
 
 
-def _entry(picture: Path, camera: ColourCamera, report: Report) -> Iterator[Entry]:
-    label = picture.with_name(picture.name.replace("_rgb.png", "_pose.txt"))
-    if not label.is_file():
-        report.broken(picture, "no label file beside the picture")
-        return
+def _entry(stem: Path, camera: ColourCamera, report: Report) -> Iterator[Entry]:
+    label = stem.with_name(stem.name + LABEL)
     try:
         R, centre = read_pose(label)
     except DataError as error:
@@ -70,13 +69,11 @@ def _entry(picture: Path, camera: ColourCamera, report: Report) -> Iterator[Entr
         return
     angles_deg, box = angles_from_matrix(R), face_box(R, centre, camera)
     if usable(label, angles_deg, report) and has_area(label, box, report):
-        yield Entry(picture, box, angles_deg, picture.parent.name)
+        yield Entry(stem.with_name(stem.name + PICTURE), box, angles_deg, stem.parent.name)
 
 
 def face_box(R: FloatArray, centre: FloatArray, camera: ColourCamera) -> NDArray[np.float32]:
     """Box (4,) in pixels of a face whose head's centre (3,) is in mm of the colour frame."""
-    import cv2
-
     # The head's z axis points from the nose to the nape.
     face = centre - FACE_FORWARD_MM * R[:, 2]
     origin = np.zeros(3)

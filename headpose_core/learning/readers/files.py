@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,6 +56,14 @@ class FileFaces:
         """What was left out, by reason."""
         return self.report.skipped
 
+    def only(self, indices: NDArray[np.int64]) -> FileFaces:
+        """The same with some of the faces, in this order."""
+        some = copy.copy(self)
+        some.pictures = [self.pictures[index] for index in indices]
+        for column in ("boxes", "angles_deg", "detected", "groups"):
+            setattr(some, column, getattr(self, column)[indices])
+        return some
+
     def name(self, index: int) -> str:
         """The picture's path below the root, without its ending."""
         picture = self.pictures[index]
@@ -68,6 +77,20 @@ class FileFaces:
         """Face by index. Raises ImageError that names a file which cannot be read."""
         image = read_image(self.pictures[index])
         return LabelledFace(self.name(index), image, self.boxes[index], self.angles_deg[index])
+
+
+def paired(folder: Path, picture: str, label: str, report: Report) -> list[Path]:
+    """Paths, less these endings, of which there is a picture and a label; others are reported."""
+
+    def stems(ending: str) -> set[str]:
+        return {path.name[: -len(ending)] for path in folder.glob(f"*{ending}")}
+
+    pictures, labels = stems(picture), stems(label)
+    for stem in sorted(pictures - labels):
+        report.broken(folder / (stem + picture), "no label file beside the picture")
+    for stem in sorted(labels - pictures):
+        report.broken(folder / (stem + label), "no picture beside the label file")
+    return [folder / stem for stem in sorted(pictures & labels)]
 
 
 def usable(where: object, angles_deg: FloatArray, report: Report) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.learning.readers.files import Entry, has_area, usable
+from headpose_core.learning.readers.files import Entry, has_area, paired, usable
 from headpose_core.learning.report import DataError, Report
 from headpose_core.types import FloatArray
 
@@ -25,7 +25,7 @@ FLIPPED = "_Flip"
 
 def read_aflw2000(root: Path, report: Report) -> Iterator[Entry]:
     """AFLW2000-3D: `image*.jpg` beside `image*.mat`. Research data: evaluation only."""
-    stems = _pairs(root, report) if root.is_dir() else []
+    stems = paired(root, ".jpg", ".mat", report) if root.is_dir() else []
     if not stems:
         raise DataError(f"expected image*.jpg and image*.mat of AFLW2000 in {root}")
     for stem in stems:
@@ -43,20 +43,9 @@ def read_300w_lp(root: Path, report: Report) -> Iterator[Entry]:
     if not folders:
         raise DataError(f"expected folders {', '.join(PARTS)} and *{FLIPPED} of 300W-LP in {root}")
     for folder in folders:
-        for stem in _pairs(folder, report):
+        for stem in paired(folder, ".jpg", ".mat", report):
             photo, _, pose = stem.name.rpartition("_")
             yield from _entry(stem, photo if pose.isdigit() and photo else stem.name, report)
-
-
-def _pairs(folder: Path, report: Report) -> list[Path]:
-    """Paths without ending that have a picture and a label; the others are reported."""
-    pictures = {path.stem for path in folder.glob("*.jpg")}
-    labels = {path.stem for path in folder.glob("*.mat")}
-    for stem in sorted(pictures - labels):
-        report.broken(folder / f"{stem}.jpg", "no label file beside the picture")
-    for stem in sorted(labels - pictures):
-        report.broken(folder / f"{stem}.mat", "no picture beside the label file")
-    return [folder / stem for stem in sorted(pictures & labels)]
 
 
 def _entry(stem: Path, group: str, report: Report) -> Iterator[Entry]:
