@@ -30,6 +30,9 @@ UPPER_FACE = slice(17, 48)  # landmarks of brows, nose and eyes: what does not m
 # Each round lays the head closer: reach of the smoothing (dm).
 ROUNDS_DM = (0.5, 0.3, 0.2, 0.12)
 LARGEST_STEP_DM = 0.25
+# The skin behind the lids: how far from the eyeball's centre, and how far before it.
+SOCKET_REACH_DM, SOCKET_RIM_DM = 0.25, 0.03
+EYE_SCALE = 0.94  # lids of the scans lie closer about the eyeball; it must not shine through
 # Below the chin the scan ends; MakeHuman's own neck and shoulders are kept.
 NECK_FADE_DM = (0.2, 0.9)
 
@@ -88,27 +91,40 @@ def scan_targets(
     head: Floats,
     landmarks: NDArray[np.int32],
     skin: NDArray[np.int32],
+    eyeballs: NDArray[np.int32],
 ) -> tuple[Floats, Floats]:
     """What takes MakeHuman's head to the scans: the mean's target (B,3), the modes' (K,B,3).
 
     base (B,3): the unmorphed head. head (B,3): an average adult, laid on the mean face.
-    landmarks (68,), skin: vertices of the landmarks and of the skin's surface.
+    landmarks (68,), skin, eyeballs: vertices of the landmarks, of the skin's surface and of what
+    the eyeballs hang on, which stay round.
     """
     scale, rotation, shift = similarity(
         scan.mean[scan.landmarks[UPPER_FACE]], head[landmarks[UPPER_FACE]]
     )
     target = (scale * scan.mean @ rotation.T + shift).astype(np.float32)
+    eyes = [
+        (_eye(head, eyeballs[head[eyeballs, 0] > 0], skin), landmarks[42:48]),
+        (_eye(head, eyeballs[head[eyeballs, 0] <= 0], skin), landmarks[36:42]),
+    ]
+    skin = np.setdiff1d(skin, np.concatenate([eye for eye, _ in eyes]))
     laid = _lay_on(head, target, landmarks, scan.landmarks, skin)
     chin = target[scan.landmarks[8], 1]
     near, far = NECK_FADE_DM
     fade = np.clip((laid[:, 1] - (chin - far)) / (far - near), 0, 1)[:, None]
     fade = (fade * fade * (3 - 2 * fade)).astype(np.float32)
-    mean = head + (laid - head) * fade - base
+    moved_head = (laid - head) * fade
+    for eye, lids in eyes:
+        centre = head[eye].mean(0)
+        moved_head[eye] = moved_head[lids].mean(0) + (EYE_SCALE - 1) * (head[eye] - centre)
+    mean = head + moved_head - base
     weights, nearest = _nearest(target, laid, 4)
     moved = scale * np.einsum("kvj,ij->kvi", scan.modes, rotation)
-    modes = np.einsum("bn,kbnj->kbj", weights, moved[:, nearest]) * fade
-    modes = np.stack([_without_rigid(mode, laid, landmarks) for mode in modes])
-    return mean, (modes * fade).astype(np.float32)
+    modes = np.einsum("bn,kbnj->kbj", weights, moved[:, nearest])
+    modes = np.stack([_without_rigid(mode, laid, landmarks) for mode in modes]) * fade
+    for eye, lids in eyes:
+        modes[:, eye] = modes[:, lids].mean(1, keepdims=True)
+    return mean, modes.astype(np.float32)
 
 
 def similarity(
@@ -122,6 +138,13 @@ def similarity(
     rotation = u @ flip @ vt
     scale = float((singular * np.diag(flip)).sum() / ((a - a_mean) ** 2).sum())
     return scale, rotation, b_mean - scale * rotation @ a_mean
+
+
+def _eye(head: Floats, ball: NDArray[np.int32], skin: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The vertices of one eyeball and of the skin of its socket, which go where its lids go."""
+    centre = head[ball].mean(0)
+    near = np.linalg.norm(head[skin] - centre, axis=1) < SOCKET_REACH_DM
+    return np.union1d(ball, skin[near & (head[skin, 2] < centre[2] + SOCKET_RIM_DM)])
 
 
 def _lay_on(

@@ -156,7 +156,8 @@ def _with_scans(library: HeadLibrary, scan: ScanModel) -> HeadLibrary:
     """The library with the targets ``scan/mean`` and ``scan/000`` ... of ICT-FaceKit."""
     head = library.morph(AVERAGE_ADULT, library.base)
     skin = np.unique(library.body.vertex_of)
-    mean, modes = scan_targets(scan, library.base, head, library.landmarks, skin)
+    eyeballs = np.unique(np.concatenate([part.binding.indices for part in library.parts["eyes"]]))
+    mean, modes = scan_targets(scan, library.base, head, library.landmarks, skin, eyeballs)
     rows = np.concatenate([mean[None], modes]).reshape(1 + len(modes), -1)
     names = ["scan/mean", *(f"scan/{k:03d}" for k in range(len(modes)))]
     count = len(library.targets)
