@@ -26,8 +26,15 @@ setup(
     license="Apache-2.0",
     license_files=["LICENSE"],
     python_requires=">=3.10",
-    packages=find_packages(include=["headpose_core", "headpose_core.*"]),
-    package_data={"headpose_core": ["py.typed", "weights/*.onnx", "weights/MODEL_CARD.md"]},
+    packages=[
+        *find_packages(include=["headpose_core", "headpose_core.*"]),
+        "headpose_core.msg",  # the definitions, for bags
+    ],
+    package_dir={"headpose_core.msg": "msg"},
+    package_data={
+        "headpose_core": ["py.typed", "weights/*.onnx", "weights/MODEL_CARD.md"],
+        "headpose_core.msg": ["*.msg"],
+    },
     entry_points={"console_scripts": ["headpose = headpose_core.cli:main"]},
     install_requires=[
         # Brings the YuNet face detector's file. It is never imported.
@@ -41,6 +48,11 @@ setup(
         # One of these two, never both: they overwrite each other's files.
         "cpu": ["onnxruntime>=1.15"],
         "gpu": ["onnxruntime-gpu>=1.18"],
+        # Faster on x86 and Arm CPUs, and taken by itself when it is there. Its telemetry stays off.
+        "openvino": ["openvino>=2024.0"],
+        # For `headpose bag` and `headpose report`.
+        "bags": ["rosbags>=0.11"],
+        "report": ["plotly>=6", "rosbags>=0.11"],
         # For `training`, which is run from the repository. Its renderer also needs anny.
         "train": [
             "matplotlib",

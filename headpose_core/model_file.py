@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from headpose_core.bins import BIN_WIDTH_DEG, FIRST_CENTRE_DEG, NUM_BINS
 from headpose_core.crop import CROP_RULE, CROP_SIZE
 from headpose_core.errors import ModelError
+from headpose_core.onnx_file import Description, TensorInfo
 from headpose_core.types import FloatArray
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession, NodeArg
 
 # What every file of this format carries, whatever the model.
 FIXED_PROPERTIES: dict[str, Any] = {
@@ -81,23 +79,31 @@ class ModelMetadata:
         )
 
 
-def check_signature(session: InferenceSession) -> None:
-    """Raise ModelError unless the model has the one input and the one output of the contract."""
-    _check_tensor("input", session.get_inputs(), INPUT, "tensor(uint8)", INPUT_SHAPE)
-    _check_tensor("output", session.get_outputs(), OUTPUT, "tensor(float)", OUTPUT_SHAPE)
+def check_signature(model: Description) -> None:
+    """Raise ModelError unless the model has the one input and the one output of the contract.
+
+    An output whose sizes are left open passes: only running the model tells them.
+    """
+    _check_tensor("input", model.inputs, TensorInfo(INPUT, "uint8", ("N", *INPUT_SHAPE)))
+    told = [size for output in model.outputs[:1] for size in output.shape[1:]]
+    sizes = told if any(isinstance(size, str) for size in told) else OUTPUT_SHAPE
+    _check_tensor("output", model.outputs, TensorInfo(OUTPUT, "float32", ("N", *sizes)))
 
 
-def _check_tensor(
-    role: str, tensors: list[NodeArg], name: str, dtype: str, shape: tuple[int, ...]
-) -> None:
-    """One tensor of this name and type, whose first axis is free and the others are ``shape``."""
+def check_logits(shape: tuple[int, ...], count: int) -> None:
+    """Raise ModelError unless this is the shape of the logits of so many crops."""
+    if shape != (count, *OUTPUT_SHAPE):
+        raise ModelError(f"expected logits {(count, *OUTPUT_SHAPE)}, got {shape}")
+
+
+def _check_tensor(role: str, tensors: tuple[TensorInfo, ...], expected: TensorInfo) -> None:
+    """One tensor like the expected one, whose first axis is free under any name."""
     if len(tensors) == 1:
         (got,) = tensors
         free = got.shape and not isinstance(got.shape[0], int)
-        if (got.name, got.type, tuple(got.shape[1:])) == (name, dtype, shape) and free:
+        if free and replace(got, shape=("N", *got.shape[1:])) == expected:
             return
-    listing = ", ".join(f"'{t.name}' {t.type} {t.shape}" for t in tensors)
-    expected = f"'{name}' {dtype} {['N', *shape]}"
+    listing = ", ".join(map(str, tensors))
     raise ModelError(f"expected one {role} {expected}, got {listing or 'none'}")
 
 

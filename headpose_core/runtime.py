@@ -4,29 +4,28 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headpose_core.backends import PRECISIONS, Backend, Request, candidates, open_backend
+from headpose_core.backends.engine_cache import default_cache_dir
 from headpose_core.bins import Estimate, decode
 from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.model_file import (
-    INPUT,
     INPUT_SHAPE,
-    OUTPUT,
     OUTPUT_SHAPE,
     ModelMetadata,
+    check_logits,
     check_signature,
 )
-from headpose_core.onnx_file import read_model_file
-from headpose_core.sessions import CPU_PROVIDER, import_onnxruntime, open_session
+from headpose_core.onnx_file import describe, read_model_file
 from headpose_core.types import Image
-
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -38,14 +37,6 @@ __all__ = [
 ]
 
 DEFAULT_MODEL = Path(__file__).parent / "weights" / "ehpnet_resnet18.onnx"
-
-# ONNX Runtime's execution providers per device, in the order in which it shall try them.
-_PROVIDERS = {
-    "tensorrt": ("TensorrtExecutionProvider", "CUDAExecutionProvider", CPU_PROVIDER),
-    "cuda": ("CUDAExecutionProvider", CPU_PROVIDER),
-    "cpu": (CPU_PROVIDER,),
-}
-_DEVICES = {providers[0]: device for device, providers in _PROVIDERS.items()}
 
 
 class PoseModel(Protocol):
@@ -67,19 +58,28 @@ class PoseModel(Protocol):
 class HeadPoseModel:
     """A loaded pose network, made by ``HeadPoseModel.load``.
 
-    metadata: what the file says about itself. backend: what runs it.
-    device_asked: "auto", "cpu", "cuda" or "tensorrt". device: the one in use.
+    metadata: what the file says about itself.
+    backend_asked, device_asked: "auto" or a name. backend, device: those in use.
+    precision: "int8" for a quantised file, else that of the computation, as "fp32".
+    passed_over: why each better choice was not taken, a sentence each.
     """
 
     def __init__(
-        self, session: InferenceSession, metadata: ModelMetadata, *, device_asked: str
+        self,
+        backend: Backend,
+        metadata: ModelMetadata,
+        *,
+        backend_asked: str,
+        device_asked: str,
+        quantised: bool = False,
+        passed_over: tuple[str, ...] = (),
     ) -> None:
         self.metadata = metadata
-        self.backend = "onnxruntime"
-        self.device_asked = device_asked
-        # The session's own word: ONNX Runtime drops silently what it cannot load.
-        self.device = _DEVICES[session.get_providers()[0]]
-        self._session = session
+        self.backend_asked, self.device_asked = backend_asked, device_asked
+        self.backend, self.device = backend.name, backend.device
+        self.precision = "int8" if quantised else backend.precision
+        self.passed_over = passed_over
+        self._backend = backend
 
     @classmethod
     def load(
@@ -89,36 +89,49 @@ class HeadPoseModel:
         device: str = "auto",
         backend: str = "auto",
         threads: int = 1,
+        precision: str = "auto",
         allow_cpu_fallback: bool = True,
+        engine_cache_dir: str | os.PathLike[str] | None = None,
+        progress: Callable[[str], None] = lambda message: None,
     ) -> HeadPoseModel:
         """Load a model file, by default the shipped one.
 
         device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda" or "tensorrt".
-        backend: "auto" or "onnxruntime". threads: of ONNX Runtime on the CPU, 1 or more.
-        allow_cpu_fallback: whether the next best device will do when ``device`` cannot be had.
+        backend: "auto" (on a CPU OpenVINO where it is installed, else ONNX Runtime),
+        "onnxruntime", "openvino" or "torch". threads: on the CPU, 1 or more.
+        precision: of a float network, "auto" (what is fastest on the device), "fp32", "fp16" or
+        "bf16". allow_cpu_fallback: whether the next best device will do when ``device`` cannot be
+        had. engine_cache_dir: where TensorRT's engines are kept, by default ~/.cache/headpose.
+        progress: is told what takes long.
         Raises ModelError for a file that is missing, broken or against the contract of
-        ``model_file``; DeviceError when the device, the backend or ONNX Runtime is not there.
+        ``model_file``; DeviceError when the device, the backend or its runtime is not there.
         """
-        if backend not in ("auto", "onnxruntime"):
-            raise DeviceError(f"backend: expected auto or onnxruntime, got '{backend}'")
-        providers = _providers(device)
+        if threads < 1:
+            raise ValueError(f"threads: expected at least 1, got {threads}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got '{precision}'")
+        choices = candidates(backend, device, allow_cpu_fallback)
         path = DEFAULT_MODEL if path is None else Path(path)
         data = read_model_file(path)
+        cache = default_cache_dir() if engine_cache_dir is None else Path(engine_cache_dir)
+        request = Request(data, device, threads, precision, cache, progress)
         try:
-            session = open_session(data, providers=providers, threads=threads)
-            check_signature(session)
-            properties = session.get_modelmeta().custom_metadata_map
-            metadata = ModelMetadata.from_properties(properties)
+            description = describe(data)
+            check_signature(description)
+            metadata = ModelMetadata.from_properties(description.properties)
+            opened, passed_over = _first_that_works(choices, request)
+            black = np.zeros((1, *INPUT_SHAPE), np.uint8)
+            check_logits(opened.infer(black).shape, len(black))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        model = cls(session, metadata, device_asked=device)
-        if device not in ("auto", model.device) and not allow_cpu_fallback:
-            raise DeviceError(
-                f"device: asked for '{device}', got '{model.device}'; this ONNX Runtime has "
-                f"{import_onnxruntime().get_available_providers()}. Install headpose-ehpnet[gpu] "
-                "with the driver it needs, or allow the fallback to the CPU"
-            )
-        return model
+        return cls(
+            opened,
+            metadata,
+            backend_asked=backend,
+            device_asked=device,
+            quantised="QuantizeLinear" in description.operators,
+            passed_over=passed_over,
+        )
 
     def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8, padded to squares, of face boxes (N, 4) in an image."""
@@ -133,22 +146,25 @@ class HeadPoseModel:
             )
         if not len(crops):  # an image without a face; not every provider takes an empty batch
             return np.empty((0, *OUTPUT_SHAPE), np.float32)
-        (logits,) = self._session.run([OUTPUT], {INPUT: crops})
-        return np.asarray(logits, np.float32)
+        return self._backend.infer(crops)
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and calibrated spreads of logits (N, 3, 62)."""
         return decode(outputs, self.metadata.temperature)
 
 
-def _providers(device: str) -> list[str]:
-    """Execution providers to try for a device: those that this ONNX Runtime has."""
-    if device != "auto" and device not in _PROVIDERS:
-        raise DeviceError(f"device: expected auto, {', '.join(_PROVIDERS)}, got '{device}'")
-    ort = import_onnxruntime()
-    # TensorRT only for those who ask: its first start takes minutes.
-    wanted = _PROVIDERS["cuda" if device == "auto" else device]
-    available = [name for name in wanted if name in ort.get_available_providers()]
-    if len(available) > 1 and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # the CUDA libraries that pip installed are on no search path
-    return available
+def _first_that_works(
+    choices: list[tuple[str, str]], request: Request
+) -> tuple[Backend, tuple[str, ...]]:
+    """The first backend that opens, and why those before it did not. DeviceError: none does."""
+    reasons: list[str] = []
+    for name, device in choices:
+        try:
+            opened = open_backend(name, replace(request, device=device))
+        except DeviceError as error:  # noqa: PERF203
+            reasons.append(f"{name} on {device}: {error}")
+        else:
+            return opened, tuple(reasons)
+    raise DeviceError(
+        f"device: asked for '{request.device}', cannot be had:\n  " + "\n  ".join(reasons)
+    )

@@ -10,12 +10,15 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from headpose_core.errors import ModelError
 from headpose_core.onnx_file import (
     MAX_FILE_BYTES,
+    TensorInfo,
+    describe,
     read_model_file,
+    read_weights,
     uses_external_data,
     with_input_size,
 )
@@ -67,6 +70,43 @@ def test_the_size_of_another_rank_is_refused() -> None:
         with_input_size(pooling_model([1, 3]), 32, 32)
 
 
+def test_a_description_is_what_the_onnx_package_reads() -> None:
+    model = tiny_model()
+    got = describe(model.SerializeToString())
+    assert got.inputs == (TensorInfo("crops", "uint8", ("N", 112, 112, 3)),)
+    assert got.outputs == (TensorInfo("logits", "float32", ("N", 3, 62)),)
+    assert got.operators == {node.op_type for node in model.graph.node}
+    assert got.properties == {p.key: p.value for p in model.metadata_props}
+
+
+def test_weights_that_are_listed_as_inputs_are_none() -> None:
+    model = tiny_model()
+    model.graph.input.append(helper.make_tensor_value_info("grid", TensorProto.FLOAT, [62]))
+    assert [info.name for info in describe(model.SerializeToString()).inputs] == ["crops"]
+
+
+def test_weights_are_what_the_onnx_package_reads() -> None:
+    model = tiny_model()
+    half = np.arange(6, dtype=np.float16).reshape(2, 3)
+    model.graph.initializer.append(numpy_helper.from_array(half, "half"))
+    got = read_weights(model.SerializeToString())
+    expected = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    del expected["last"]  # integers are no weights
+    assert got.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(got[name], values.astype(np.float32))
+
+
+def test_weights_with_less_data_than_their_shape_says_are_refused() -> None:
+    model = tiny_model()
+    (grid,) = (t for t in model.graph.initializer if t.name == "grid")
+    for dims in ([63], [-1], [2**62, 4, 62]):
+        del grid.dims[:]
+        grid.dims.extend(dims)
+        with pytest.raises(ModelError, match="expected the weights grid"):
+            read_weights(model.SerializeToString())
+
+
 def hidden_tensor(**options: object) -> onnx.TensorProto:
     tensor = helper.make_tensor("hidden", TensorProto.FLOAT, [1], [0.0])
     return onnx.TensorProto(**{**{f.name: v for f, v in tensor.ListFields()}, **options})
@@ -103,6 +143,8 @@ def is_refused(data: bytes) -> bool:
     try:
         uses_external_data(data)
         with_input_size(data, 32, 32)
+        describe(data)
+        read_weights(data)
     except ModelError:
         return True
     return False

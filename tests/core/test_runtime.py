@@ -105,8 +105,12 @@ def test_external_data_and_missing_files_are_refused(tmp_path) -> None:
 
 
 def test_the_cpu_is_always_there(tiny_model_file) -> None:
-    model = HeadPoseModel.load(tiny_model_file, device="cpu", allow_cpu_fallback=False)
-    assert (model.device_asked, model.device, model.backend) == ("cpu", "cpu", "onnxruntime")
+    model = HeadPoseModel.load(
+        tiny_model_file, device="cpu", backend="onnxruntime", allow_cpu_fallback=False
+    )
+    assert (model.device_asked, model.device) == ("cpu", "cpu")
+    assert (model.backend_asked, model.backend) == ("onnxruntime", "onnxruntime")
+    assert model.passed_over == ()
 
 
 @pytest.mark.skipif(
@@ -117,14 +121,50 @@ def test_the_cpu_is_always_there(tiny_model_file) -> None:
 def test_a_missing_device_is_said_or_refused(tiny_model_file, device) -> None:
     model = HeadPoseModel.load(tiny_model_file, device=device)
     assert (model.device_asked, model.device) == (device, "cpu")
-    with pytest.raises(DeviceError, match=rf"asked for '{device}', got 'cpu'"):
+    assert model.passed_over[0].startswith(f"onnxruntime on {device}: this ONNX Runtime has ")
+    with pytest.raises(DeviceError, match=rf"asked for '{device}'(?s:.*)headpose-ehpnet\[gpu\]"):
         HeadPoseModel.load(tiny_model_file, device=device, allow_cpu_fallback=False)
 
 
-@pytest.mark.parametrize(("what", "value"), [("device", "gpu"), ("backend", "openvino")])
+@pytest.mark.parametrize(("what", "value"), [("device", "gpu"), ("backend", "tflite")])
 def test_unknown_devices_and_backends_are_refused(tiny_model_file, what, value) -> None:
     with pytest.raises(DeviceError, match=rf"{what}: expected auto.* got '{value}'"):
         HeadPoseModel.load(tiny_model_file, **{what: value})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"backend": "openvino", "device": "cuda"}, "'openvino' runs on cpu, got 'cuda'"),
+        ({"backend": "torch", "device": "tensorrt"}, "'torch' runs on cuda, cpu, got 'tensorrt'"),
+    ],
+)
+def test_a_backend_is_not_asked_for_a_device_that_it_never_has(
+    tiny_model_file, wrong, message
+) -> None:
+    with pytest.raises(DeviceError, match=message):
+        HeadPoseModel.load(tiny_model_file, **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"threads": 0}, {"precision": "int4"}])
+def test_settings_out_of_range_are_refused_with_the_range(tiny_model_file, wrong) -> None:
+    with pytest.raises(ValueError, match=r"expected .* got"):
+        HeadPoseModel.load(tiny_model_file, **wrong)
+
+
+def test_an_output_whose_sizes_only_a_run_tells_is_measured(tmp_path) -> None:
+    """The tracing exporter leaves them open."""
+    for bins, good in ((62, True), (66, False)):
+        model = tiny_model(bins=bins)
+        for axis, dim in enumerate(model.graph.output[0].type.tensor_type.shape.dim):
+            dim.dim_param = f"axis{axis}"
+        path = tmp_path / "open.onnx"
+        path.write_bytes(model.SerializeToString())
+        if good:
+            HeadPoseModel.load(path)
+        else:
+            with pytest.raises(ModelError, match=r"open\.onnx: expected logits \(1, 3, 62\)"):
+                HeadPoseModel.load(path)
 
 
 def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
@@ -142,7 +182,7 @@ def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
 def test_importing_the_library_imports_no_runtime() -> None:
     code = (
         "import sys, headpose_core, headpose_core.cli\n"
-        "print({'onnxruntime', 'torch', 'scipy', 'rclpy'} & set(sys.modules))"
+        "print({'onnxruntime', 'openvino', 'torch', 'scipy', 'rclpy'} & set(sys.modules))"
     )
     assert python(code).stdout == "set()\n"
 

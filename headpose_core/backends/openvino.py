@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""OpenVINO: the fastest on x86 and Arm CPUs. An optional extra."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headpose_core.backends import Request
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.model_file import INPUT
+
+# OpenVINO's converter, which ``import openvino`` loads when it can, reports every import to Intel.
+_REPORTER = "openvino.tools.ovc"
+_PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+
+
+def import_openvino() -> Any:
+    """The module ``openvino``, without its telemetry. DeviceError when it is not installed."""
+    blocked = "openvino" not in sys.modules and _REPORTER not in sys.modules
+    if blocked:
+        sys.modules[_REPORTER] = None  # type: ignore[assignment]
+    try:
+        import openvino
+    except ImportError as error:
+        raise DeviceError(
+            f"expected OpenVINO to be installed, got '{error}': "
+            "pip install 'headpose-ehpnet[cpu,openvino]'"
+        ) from error
+    finally:
+        if blocked:
+            del sys.modules[_REPORTER]  # who wants the converter can still have it
+    return openvino
+
+
+def open_backend(request: Request) -> OpenVino:
+    """Compile the model for this CPU. Raises ModelError when OpenVINO refuses it."""
+    core = import_openvino().Core()
+    if "CPU" not in core.available_devices:
+        raise DeviceError(f"OpenVINO finds no CPU it knows, only {core.available_devices}")
+    options: dict[str, Any] = {
+        "INFERENCE_NUM_THREADS": request.threads,
+        "NUM_STREAMS": 1,
+        "PERFORMANCE_HINT": "LATENCY",
+        "ENABLE_CPU_PINNING": False,  # two nodes would be pinned to the same core
+    }
+    if request.precision != "auto":
+        options["INFERENCE_PRECISION_HINT"] = _PRECISIONS[request.precision]
+    try:
+        return OpenVino(core.compile_model(core.read_model(request.data), "CPU", options))
+    except Exception as error:  # RuntimeError, or what pybind makes of it
+        raise ModelError(f"expected a valid ONNX model, OpenVINO says: {error}") from error
+
+
+class OpenVino:
+    """A compiled model; one thread at a time."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, compiled: Any) -> None:
+        hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+        self.precision = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}.get(hint, hint)
+        self._request = compiled.create_infer_request()
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits of crops. The GIL is free meanwhile."""
+        results = self._request.infer({INPUT: np.ascontiguousarray(crops)}, share_inputs=True)
+        return np.asarray(results[0], np.float32)
