@@ -51,7 +51,7 @@ def test_the_mean_target_lays_the_head_on_the_scans(library: HeadLibrary, scan: 
     skin = head[np.unique(library.body.vertex_of)]
     face = skin[(skin[:, 1] > head[library.landmarks[8], 1]) & (skin[:, 2] > 0.5)]
     far = cKDTree(surface).query(face)[0]
-    assert np.quantile(far, 0.9) < 0.06
+    assert np.quantile(far, 0.75) < 0.03  # the others are inside mouth, nose and eye sockets
 
 
 def test_the_mean_face_keeps_the_zero_pose(library: HeadLibrary) -> None:
