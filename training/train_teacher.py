@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train a network against hard labels: `python -m training.train_teacher --data DIR --out DIR`.
+"""Train a network against labels, a teacher or a student without teachers.
+
+    python -m training.train_teacher --backbone resnet101 --data DIR --out DIR
 
 The defaults are the paper's; `training/recipes` has commands for other machines and purposes.
 Run the same command again to resume. `--help` lists every setting.
@@ -7,15 +9,16 @@ Run the same command again to resume. `--help` lists every setting.
 
 from __future__ import annotations
 
-import tyro
+import sys
 
 from headpose_core.learning.config import TrainConfig
 from headpose_core.learning.trainer import train
+from training.command import parse
 
 
 def main() -> None:
     """Command line."""
-    weights = train(tyro.cli(TrainConfig, description=__doc__))
+    weights = train(parse(TrainConfig, __doc__, sys.argv[1:]))
     print(f"weights: {weights}")
 
 

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -11,18 +14,49 @@ import torch
 from headpose_core.files import appearing
 
 
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Write a dictionary of tensors and plain values; on failure the old file stays."""
+    """Write a dictionary of tensors and plain values; the checkpoint before it is kept too.
+
+    Raises OSError when it cannot be written; the files that were there stay.
+    """
     with appearing(path) as unfinished:
-        torch.save(state, unfinished)
+        # Through a Python file: PyTorch's own writer ends the process when the disk is full.
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            path.replace(previous(path))
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """The saved dictionary, on the CPU; None when there is no file."""
-    if not path.exists():
-        return None
-    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    return state
+    """The saved dictionary, on the CPU; the one before it when the last one is torn.
+
+    None when there is no file. Raises ValueError when there are files and none can be read.
+    """
+    files = [file for file in (path, previous(path)) if file.exists()]
+    reasons = []
+    for file in files:
+        try:
+            state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except (RuntimeError, EOFError, UnpicklingError, ValueError, OSError) as error:
+            reasons.append(f"{file}: {str(error).splitlines()[0] if str(error) else 'empty'}")
+            continue
+        if reasons:
+            print(f"going on from the checkpoint before, {file}; {reasons[0]}", file=sys.stderr)
+            path.unlink(missing_ok=True)  # lest the next one push the good one out
+        return state
+    if reasons:
+        raise ValueError(
+            f"expected a checkpoint that can be read, got {'; '.join(reasons)}. "
+            "Choose another directory, or remove these files to start anew"
+        )
+    return None
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a training run says about itself: a line a person reads and `metrics.jsonl`."""
+"""What a training run says about itself: a bar, a line an epoch, numbers and curves."""
 
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections import defaultdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from headpose_core.crop import Fit
 from headpose_core.learning.checkpoint import write_text
+from headpose_core.learning.curves import draw_curves
 from headpose_core.learning.datasets import FaceReader, plain_views
 from headpose_core.learning.losses import expectation_deg
 from headpose_core.learning.network import HeadPoseNet
+
+# Drawing takes a good part of a second, and short epochs are many.
+_REDRAW_S = 60.0
 
 
 class EpochSums:
@@ -44,7 +52,11 @@ class EpochSums:
 
 
 def measure_holdout(
-    network: HeadPoseNet, faces: FaceReader, indices: NDArray[np.int64], crop_size: int
+    network: HeadPoseNet,
+    faces: FaceReader,
+    indices: NDArray[np.int64],
+    crop_size: int,
+    fit: Fit = "pad",
 ) -> dict[str, float]:
     """Mean absolute errors in degrees on some faces, cropped as at run time.
 
@@ -57,12 +69,18 @@ def measure_holdout(
     errors = []
     with torch.inference_mode():
         for chosen in np.array_split(indices, -(-len(indices) // 128)):
-            crops, labels = plain_views(faces, chosen, crop_size)
+            crops, labels = plain_views(faces, chosen, crop_size, fit)
             logits = network(torch.from_numpy(crops).to(device)).cpu()
             errors.append((expectation_deg(logits) - torch.from_numpy(labels)).abs())
     mae = torch.cat(errors).mean(dim=0)
     named = dict(zip(("yaw", "pitch", "roll"), mae.tolist(), strict=True))
     return {**named, "mean": float(mae.mean()), "faces": len(indices)}
+
+
+def progress_text(parts: dict[str, float], holdout_mae: float, left_s: float) -> str:
+    """What stands behind the progress bar."""
+    held = "" if math.isnan(holdout_mae) else f"hold-out {holdout_mae:.2f}, "
+    return f"loss {parts['loss']:.3f}, MAE {parts['mae']:.2f}, {held}{left_s / 60:.0f} min left"
 
 
 def summary_line(record: dict[str, Any]) -> str:
@@ -76,19 +94,59 @@ def summary_line(record: dict[str, Any]) -> str:
     )
 
 
-class MetricsLog:
-    """`metrics.jsonl`: one JSON object a line, each with the `views` seen by then."""
+class Journal:
+    """What a run leaves to look at: `metrics.jsonl`, `curves.png`, and TensorBoard's events.
 
-    def __init__(self, path: Path, views: int) -> None:
+    `metrics.jsonl` has one JSON object a line, each with the `views` seen by then. Events are
+    written to the directory `tensorboard` where that package is installed.
+    """
+
+    def __init__(self, folder: Path, views: int) -> None:
         """Drop what a killed run wrote after the checkpoint at `views`, to say it once."""
-        self._path = path
-        lines = path.read_text().splitlines() if path.exists() else []
-        write_text(path, "".join(line + "\n" for line in lines if _views(line) <= views))
+        self._metrics, self._curves = folder / "metrics.jsonl", folder / "curves.png"
+        text = self._metrics.read_text() if self._metrics.exists() else ""
+        lines = [line for line in text.splitlines() if _views(line) <= views]
+        write_text(self._metrics, "".join(line + "\n" for line in lines))
+        self._events = open_events(folder / "tensorboard", views)
+        self._drawn_s = time.monotonic()
 
     def append(self, record: dict[str, Any]) -> None:
-        """Add a line."""
-        with self._path.open("a") as file:
+        """Add a record."""
+        with self._metrics.open("a") as file:
             file.write(json.dumps(record) + "\n")
+        if self._events:
+            for name, value in flat_numbers(record).items():
+                self._events.add_scalar(name, value, record["views"])
+        if time.monotonic() - self._drawn_s > _REDRAW_S:
+            draw_curves(self._metrics, self._curves)
+            self._drawn_s = time.monotonic()
+
+    def close(self) -> None:
+        """Draw the curves and end the event file."""
+        draw_curves(self._metrics, self._curves)
+        if self._events:
+            self._events.close()
+
+
+def open_events(folder: Path, views: int) -> Any:
+    """TensorBoard's writer, which goes on after `views`; None where it is not installed."""
+    if find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(folder, purge_step=views + 1)
+
+
+def flat_numbers(record: dict[str, Any], prefix: str = "") -> dict[str, float]:
+    """The numbers of a record, by names like `holdout/yaw`."""
+    flat: dict[str, float] = {}
+    for name, value in record.items():
+        flat |= (
+            flat_numbers(value, f"{prefix}{name}/")
+            if isinstance(value, dict)
+            else {prefix + name: float(value)}
+        )
+    return flat
 
 
 def _views(line: str) -> float:

@@ -4,47 +4,24 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from typing import Any, cast
 
 import torch
-from torch import nn
 
-from headpose_core.crop import CROP_SIZE
 from headpose_core.learning.checkpoint import load_checkpoint, save_checkpoint
-from headpose_core.learning.config import TrainConfig, changed_settings, fingerprint, to_json
-from headpose_core.learning.datasets import plain_views
-from headpose_core.learning.network import HeadPoseNet, load_weights, save_weights
+from headpose_core.learning.config import RunConfig, changed_settings, to_json
+from headpose_core.learning.distributed import Group, choose_device
+from headpose_core.learning.network import HeadPoseNet, save_weights
 from headpose_core.learning.optimizer import make_average, make_optimizer
-from headpose_core.learning.restore import restore_network
-from headpose_core.learning.schedule import crop_size
-from headpose_core.learning.shards import RenderedShards
-from headpose_core.learning.widen import widen
+from headpose_core.learning.provenance import machine, notes
+from headpose_core.learning.schedule import check_shares, crop_size, views_in_epoch
+from headpose_core.learning.start import initial_network, open_pool, open_teachers
+from headpose_core.learning.teachers import CachedTeachers
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "weights.safetensors"
-# Enough for the statistics of every channel.
-CALIBRATION_FACES = 256
-_COUNTERS = ("epoch", "views", "elapsed_s", "epoch_start", "crop_size")
-
-
-def choose_device(name: str) -> torch.device:
-    """Device of that name; `auto` is CUDA where there is one."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def initial_network(config: TrainConfig, faces: RenderedShards) -> HeadPoseNet:
-    """A new network, or the one of `config.init`, made wider where the config asks for it."""
-    if config.init is None:
-        return HeadPoseNet(config.network)
-    if config.init.suffix == ".onnx":
-        faces.rescan()
-        crops, _ = plain_views(faces, faces.training[:CALIBRATION_FACES], CROP_SIZE)
-        network = restore_network(config.init, config.network.backbone, crops)
-    else:
-        network, _ = load_weights(config.init)
-    return network if network.config == config.network else widen(network, config.network)
+_COUNTERS = ("epoch", "views", "elapsed_s", "epoch_start", "crop_size", "holdout_mae")
 
 
 class TrainingState:
@@ -52,33 +29,39 @@ class TrainingState:
 
     epoch, epoch_start: its number, and the views before it. views: seen in the whole run.
     crop_size: of this epoch. elapsed_s: time in the run, over all its processes.
+    holdout_mae: last measured, in degrees.
     Raises ValueError when the directory holds a run with other settings.
     """
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: RunConfig) -> None:
         self.config = config
         self.device = choose_device(config.device)
+        self.group = Group.join(self.device)
+        check_shares(config.schedule, self.group.size)
         torch.manual_seed(config.seed)
-        self.faces = RenderedShards(
-            config.data,
-            holdout_share=config.holdout_share,
-            detected_only=config.detected_only,
-            zero_pose_deg=config.zero_pose_deg,
-        )
+        self.faces = open_pool(config)
         checkpoint = load_checkpoint(config.out / CHECKPOINT)
         # A resumed run needs nothing of the file that it started from.
         start = HeadPoseNet(config.network) if checkpoint else initial_network(config, self.faces)
-        self.network = start.to(self.device)
         # Convolutions run twice as fast in this layout, and crops come in it.
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.network = start.to(device=self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.optimizer = make_optimizer(config.optimizer, self.network)
         decay = config.optimizer.ema_decay
         self.average = make_average(self.network, decay) if decay else None
+        # Gradients of float16 are scaled up, or the small ones would round to zero.
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "float16")
         self.epoch, self.epoch_start, self.views = 0, 0, 0
         self.crop_size = crop_size(config.schedule, 0.0)
-        self.elapsed_s = 0.0
+        self.elapsed_s, self.holdout_mae = 0.0, math.nan
+        self.teachers = open_teachers(config, self.device)
         if checkpoint:
             self._resume(checkpoint)
+        elif isinstance(self.teachers, CachedTeachers) and self.group.leads:
+            self.teachers.forget()
+        if self.group.from_leader(self.views) != self.views:
+            raise ValueError(f"expected every process to see the same files in {config.out}")
+        self.shared = self.group.wrap(self.network)
+        self._machine = machine(self.device)
         self._clock = time.monotonic() - self.elapsed_s
         self._saved_s = self.elapsed_s
 
@@ -88,9 +71,20 @@ class TrainingState:
         schedule = self.config.schedule
         if schedule.minutes:
             return self.elapsed_s / (60 * schedule.minutes)
-        per_epoch = schedule.views_per_epoch or len(self.faces.training)
+        per_epoch = views_in_epoch(schedule, len(self.faces.training))
         done = (self.views - self.epoch_start) / per_epoch if per_epoch else 0.0
         return (self.epoch + done) / schedule.epochs
+
+    @property
+    def left_s(self) -> float:
+        """Seconds that the run will still take at its speed so far."""
+        return self.elapsed_s * max(1.0 / max(self.progress, 1e-9) - 1.0, 0.0)
+
+    @property
+    def views_left_in_epoch(self) -> int:
+        """Views of this epoch, over all processes, that are still to be seen."""
+        per_epoch = views_in_epoch(self.config.schedule, len(self.faces.training))
+        return per_epoch - (self.views - self.epoch_start)
 
     @property
     def result(self) -> HeadPoseNet:
@@ -100,11 +94,21 @@ class TrainingState:
     def begin_epoch(self) -> None:
         """Look for new faces and set the crop size, unless in the middle of an epoch."""
         if self.views == self.epoch_start:
-            self.faces.rescan()
+            # All processes take the files that the leader sees: more may appear meanwhile.
+            known = len(self.faces.files)
+            if self.group.leads:
+                self.faces.rescan()
+            new = self.group.from_leader(self.faces.files[known:])
+            if not self.group.leads:
+                self.faces.add(new)
             self.crop_size = crop_size(self.config.schedule, self.progress)
         if not len(self.faces.training):
             folders = ", ".join(map(str, self.config.data))
             raise FileNotFoundError(f"expected shard-*.npz with faces in {folders}")
+        if isinstance(self.teachers, CachedTeachers):
+            if self.group.leads:
+                self.teachers.reserve(len(self.faces) * self.config.schedule.views_per_face)
+            self.group.from_leader(None)  # the others wait for the file
 
     def end_epoch(self) -> None:
         """Count the epoch."""
@@ -122,6 +126,9 @@ class TrainingState:
 
     def save(self) -> None:
         """Write the checkpoint and the weights so far."""
+        self._saved_s = self.elapsed_s
+        if not self.group.leads:
+            return
         checkpoint = {
             "config": json.dumps(to_json(self.config)),
             "files": self.faces.files,
@@ -129,9 +136,18 @@ class TrainingState:
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
         save_checkpoint(self.config.out / CHECKPOINT, checkpoint)
-        notes = {"training": fingerprint(self.config), "views": str(self.views)}
-        save_weights(self.config.out / WEIGHTS, self.result, notes)
-        self._saved_s = self.elapsed_s
+        save_weights(self.config.out / WEIGHTS, self.result, notes(self.config, self.origin()))
+
+    def origin(self) -> dict[str, Any]:
+        """Where the weights come from, as plain values."""
+        return {
+            "views": self.views,
+            "faces": len(self.faces.training),
+            "skipped": dict(self.faces.skipped),
+            "data": self.faces.fingerprints,
+            "processes": self.group.size,
+            **self._machine,
+        }
 
     def _resume(self, checkpoint: dict[str, Any]) -> None:
         changed = changed_settings(json.loads(checkpoint["config"]), self.config)
@@ -142,13 +158,13 @@ class TrainingState:
             )
         self.faces.add(checkpoint["files"])
         for name in _COUNTERS:
-            setattr(self, name, checkpoint[name])
+            setattr(self, name, checkpoint.get(name, getattr(self, name)))
         for name, part in self._parts().items():
             part.load_state_dict(checkpoint[name])
 
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        parts: dict[str, nn.Module | torch.optim.Optimizer] = {
-            "network": self.network,
-            "optimizer": self.optimizer,
-        }
+    def _parts(self) -> dict[str, Any]:
+        """What has a state of its own, by its name in the checkpoint."""
+        parts = {"network": self.network, "optimizer": self.optimizer}
+        if self.scaler.is_enabled():
+            parts["scaler"] = self.scaler
         return parts | {"average": self.average} if self.average else parts

@@ -3,30 +3,61 @@
 
 Everything random depends on the seed and on how many views were seen, so that a run that was
 killed and resumed ends with the weights of an unbroken one (on a CPU, with a schedule in epochs).
+Teachers and students, one process and many, go through the same loop.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from headpose_core.learning.checkpoint import save_checkpoint, write_text
-from headpose_core.learning.config import TrainConfig, to_json
+from headpose_core.learning.config import DistillConfig, RunConfig, TrainConfig, to_json
 from headpose_core.learning.datasets import ViewBatches
-from headpose_core.learning.journal import EpochSums, MetricsLog, measure_holdout, summary_line
-from headpose_core.learning.losses import expectation_deg, hard_loss
+from headpose_core.learning.distributed import RunningStatistics
+from headpose_core.learning.journal import (
+    EpochSums,
+    Journal,
+    measure_holdout,
+    progress_text,
+    summary_line,
+)
+from headpose_core.learning.losses import distill_loss, expectation_deg, hard_loss
 from headpose_core.learning.optimizer import learning_rate
 from headpose_core.learning.schedule import epoch_order
 from headpose_core.learning.state import WEIGHTS, TrainingState
 
 
-def train(config: TrainConfig) -> Path:
+@dataclass(frozen=True)
+class Batch:
+    """What a process sees of an update: crops (N, S, S, 3) uint8, labels (N, 3) degrees.
+
+    rows: (N,) numbers of the views among those that a face may have, for the teachers' cache.
+    """
+
+    crops: Tensor
+    labels: Tensor
+    rows: NDArray[np.int64] | None = None
+
+    def parts(self, count: int) -> list[Batch]:
+        """The batch in equal parts."""
+        rows = [None] * count if self.rows is None else np.split(self.rows, count)
+        pieces = zip(self.crops.chunk(count), self.labels.chunk(count), rows, strict=True)
+        return [Batch(*piece) for piece in pieces]
+
+
+def train(config: RunConfig) -> Path:
     """Run, or resume, a training run; returns the path of its weights.
 
     Raises ValueError when `config.out` holds a run with other settings, and RuntimeError
@@ -36,76 +67,130 @@ def train(config: TrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     config.out.mkdir(parents=True, exist_ok=True)
     state = TrainingState(config)
-    write_text(config.out / "config.json", json.dumps(to_json(config), indent=2) + "\n")
-    log = MetricsLog(config.out / "metrics.jsonl", state.views)
+    if state.group.leads:
+        write_text(config.out / "config.json", json.dumps(to_json(config), indent=2) + "\n")
+    journal = Journal(config.out, state.views) if state.group.leads else None
     while state.progress < 1.0:
         state.begin_epoch()
-        record = report(state, train_epoch(state))
-        log.append(record)
-        print(summary_line(record), flush=True)
+        sums = train_epoch(state)
+        if journal:
+            record = report(state, sums)
+            journal.append(record)
+            print(summary_line(record), flush=True)
         state.end_epoch()
     state.save()
+    if journal:
+        journal.close()
     return config.out / WEIGHTS
 
 
 def train_epoch(state: TrainingState) -> EpochSums:
-    """What is left of an epoch, step by step."""
+    """What is left of an epoch, update by update."""
     sums = EpochSums()
     state.network.train()
-    with tqdm(batches(state), f"epoch {state.epoch}", disable=None, leave=False) as bar:
-        for crops, labels in bar:
+    views = state.views_left_in_epoch // state.config.schedule.batch_size
+    quiet = None if state.group.leads else True
+    with tqdm(batches(state), f"epoch {state.epoch}", views, disable=quiet, leave=False) as bar:
+        for batch in bar:
             sums.waited_s += state.tick()
-            # Before the step: a checkpoint never stands at the end of an epoch, where its
+            # Before the update: a checkpoint never stands at the end of an epoch, where its
             # report would be lost.
             state.save_if_due()
-            parts = step(state, crops.to(state.device), labels.to(state.device))
-            bar.set_postfix(loss=f"{parts['loss']:.3f}", mae=f"{parts['mae']:.2f}")
-            sums.add(parts, len(labels))
+            parts = update(state, batch)
+            sums.add(parts, state.config.schedule.batch_size)
             sums.stepped_s += state.tick()
+            bar.set_postfix_str(progress_text(parts, state.holdout_mae, state.left_s))
             if state.config.schedule.minutes and state.progress >= 1.0:
                 break
     return sums
 
 
-def batches(state: TrainingState) -> DataLoader[Any]:
-    """Loader of what is left of the epoch: crops (N, S, S, 3) uint8, labels (N, 3) degrees."""
-    config, schedule = state.config, state.config.schedule
-    order = epoch_order(state.faces.training, schedule.views_per_epoch, config.seed, state.epoch)
-    order = order[state.views - state.epoch_start :]
-    views = ViewBatches(
-        state.faces, order, config.augment, state.crop_size, config.seed, state.views
+def batches(state: TrainingState) -> Iterator[Batch]:
+    """This process's share of what is left of the epoch, one batch for each update."""
+    config, schedule, group = state.config, state.config.schedule, state.group
+    done = state.views - state.epoch_start
+    views = done + state.views_left_in_epoch
+    order = epoch_order(state.faces.training, views, config.seed, state.epoch)[done:]
+    variety = schedule.views_per_face
+    data = ViewBatches(
+        state.faces,
+        order,
+        config.augment,
+        state.crop_size,
+        config.seed,
+        first_view=state.views,
+        views_per_face=variety,
+        fit=config.crop,
     )
-    return DataLoader(views, schedule.batch_size, num_workers=config.workers)
+    share = schedule.batch_size // group.size
+    starts = range(group.rank * share, len(order), schedule.batch_size)
+    chosen = [list(range(start, start + share)) for start in starts]
+    on_gpu = state.device.type == "cuda"
+    loader: DataLoader[Any] = DataLoader(
+        data, batch_sampler=chosen, num_workers=config.workers, pin_memory=on_gpu
+    )
+    numbers = order * variety + (state.views + np.arange(len(order))) % max(variety, 1)
+    for (crops, labels), positions in zip(loader, chosen, strict=True):
+        yield Batch(
+            crops.to(state.device, non_blocking=True),
+            labels.to(state.device, non_blocking=True),
+            numbers[positions] if variety else None,
+        )
 
 
-def step(state: TrainingState, crops: Tensor, labels: Tensor) -> dict[str, float]:
+def update(state: TrainingState, batch: Batch) -> dict[str, float]:
     """One update of the weights; returns the loss, its parts and the mean absolute error."""
-    config = state.config.optimizer
+    config, count = state.config.optimizer, state.config.schedule.accumulate
     for group in state.optimizer.param_groups:
         group["lr"] = learning_rate(config, state.progress)
-    logits = state.network(crops)
-    losses = hard_loss(logits, labels, state.config.loss)
-    if not torch.isfinite(losses["loss"]):
-        stop_diverged(state, crops, labels)
     state.optimizer.zero_grad(set_to_none=True)
-    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    statistics = RunningStatistics(state.network, state.group, count)
+    measured = []
+    for number, part in enumerate(batch.parts(count), start=1):
+        with nullcontext() if number == count else state.group.gradient_stays(state.shared):
+            losses = forward(state, part)
+            state.scaler.scale(losses["loss"] / count).backward()  # type: ignore[no-untyped-call]
+        statistics.end_part()
+        measured.append(torch.stack([value.detach() for value in losses.values()]))
+    statistics.end_update()
     if config.clip_norm:
+        state.scaler.unscale_(state.optimizer)
         torch.nn.utils.clip_grad_norm_(state.network.parameters(), config.clip_norm)
-    state.optimizer.step()
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
     if state.average:
         state.average.update_parameters(state.network)
-    state.views += len(labels)
-    losses["mae"] = (expectation_deg(logits) - labels).abs().mean()
-    return {name: float(value.detach()) for name, value in losses.items()}
+    state.views += state.config.schedule.batch_size
+    means = state.group.mean(torch.stack(measured).mean(dim=0))
+    return dict(zip(losses, means.tolist(), strict=True))
 
 
-def stop_diverged(state: TrainingState, crops: Tensor, labels: Tensor) -> None:
+def forward(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
+    """The loss of some views, its parts and the mean absolute error, as scalars."""
+    config, precision = state.config, getattr(torch, state.config.precision)
+    half = precision != torch.float32
+    with torch.autocast(state.device.type, precision, enabled=half):
+        logits = state.shared(batch.crops)
+    logits = logits.float()
+    if state.teachers:
+        said = state.teachers(batch.crops, batch.rows)
+        losses = distill_loss(logits, said, batch.labels, cast(DistillConfig, config).loss)
+    else:
+        losses = hard_loss(logits, batch.labels, cast(TrainConfig, config).loss)
+    if not torch.isfinite(losses["loss"]):
+        stop_diverged(state, batch)
+    error = (expectation_deg(logits) - batch.labels).abs().mean()
+    return {**losses, "mae": error}
+
+
+def stop_diverged(state: TrainingState, batch: Batch) -> None:
     """Save the batch and raise RuntimeError."""
-    path = state.config.out / "diverged.pt"
-    save_checkpoint(path, {"crops": crops, "labels": labels, "views": state.views})
+    path, step = state.config.out / "diverged.pt", state.views // state.config.schedule.batch_size
+    seen = {"crops": batch.crops, "labels": batch.labels, "views": state.views, "step": step}
+    save_checkpoint(path, seen)
     raise RuntimeError(
-        f"the loss is not finite after {state.views} views; the batch is in {path}. "
-        "Lower the learning rate or clip the gradient, and start in a new directory"
+        f"the loss is not finite after {state.views} views, at step {step}; the batch is in "
+        f"{path}. Lower the learning rate or clip the gradient, and start in a new directory"
     )
 
 
@@ -113,18 +198,20 @@ def report(state: TrainingState, sums: EpochSums) -> dict[str, Any]:
     """The record of an epoch, with the hold-out measured when it is due."""
     due = state.epoch % state.config.holdout_every == 0 or state.progress >= 1.0
     indices = state.faces.holdout[: state.config.holdout_faces if due else 0]
-    holdout = measure_holdout(state.result, state.faces, indices, state.crop_size)
+    holdout = measure_holdout(
+        state.result, state.faces, indices, state.crop_size, state.config.crop
+    )
+    state.holdout_mae = holdout.get("mean", state.holdout_mae)
     state.tick()
-    progress = min(max(state.progress, 1e-9), 1.0)
     return {
         "epoch": state.epoch,
         "views": state.views,
-        "progress": progress,
+        "progress": min(state.progress, 1.0),
         "crop_size": state.crop_size,
         "faces": len(state.faces.training),
-        "lr": learning_rate(state.config.optimizer, progress),
+        "lr": learning_rate(state.config.optimizer, state.progress),
         **sums.record(),
         "holdout": holdout,
         "elapsed_s": state.elapsed_s,
-        "left_s": state.elapsed_s * (1.0 / progress - 1.0),
+        "left_s": state.left_s,
     }

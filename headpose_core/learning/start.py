@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a training run starts from: its network, its faces, its teachers."""
+
+from __future__ import annotations
+
+import torch
+
+from headpose_core.crop import CROP_SIZE
+from headpose_core.learning.config import DistillConfig, RunConfig
+from headpose_core.learning.datasets import plain_views
+from headpose_core.learning.network import HeadPoseNet, load_weights
+from headpose_core.learning.pool import FacePool
+from headpose_core.learning.restore import restore_network
+from headpose_core.learning.teachers import CachedTeachers, Teachers
+from headpose_core.learning.widen import widen
+
+TEACHER_CACHE = "teachers.cache"
+# Enough for the statistics of every channel.
+CALIBRATION_FACES = 256
+
+
+def open_pool(config: RunConfig) -> FacePool:
+    """The faces of a run; none is read yet."""
+    return FacePool(
+        config.data,
+        holdout_share=config.holdout_share,
+        detected_only=config.detected_only,
+        zero_pose_deg=config.zero_pose_deg,
+        on_error=config.on_error,
+    )
+
+
+def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
+    """A new network, or the one of `config.init`, made wider where the config asks for it."""
+    if config.init is None:
+        return HeadPoseNet(config.network)
+    if config.init.suffix == ".onnx":
+        faces.rescan()
+        crops, _ = plain_views(faces, faces.training[:CALIBRATION_FACES], CROP_SIZE, config.crop)
+        network = restore_network(config.init, config.network.backbone, crops)
+    else:
+        network, _ = load_weights(config.init)
+    return widen(network, config.network)
+
+
+def open_teachers(config: RunConfig, device: torch.device) -> Teachers | None:
+    """The teachers of a distillation; None for a run that learns from labels."""
+    if not isinstance(config, DistillConfig):
+        return None
+    precision = getattr(torch, config.precision)
+    if config.teacher_cache:
+        path = config.out / TEACHER_CACHE
+        return CachedTeachers(config.teachers, config.loss.temperature, device, precision, path)
+    return Teachers(config.teachers, config.loss.temperature, device, precision)
