@@ -1,22 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which face is which from image to image: ids by the overlap of boxes."""
+"""Which face is which from image to image: ids by where each face should be by now.
+
+A face is expected where its motion takes it; all faces and all boxes of an image are matched at
+once. So faces keep their ids when they cross, and when a box is missing for a while.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from headpose_core.assignment import assign
 from headpose_core.types import FloatArray
 
-# Heads move less than half a box between two images of a video at 10 Hz or more.
-_MIN_IOU = 0.2
-# Bounds the memory of a track when the stamps stand still and no gap can be measured.
-_MAX_MISSED = 1000
+# How far a box may lie from where it was expected: of its side, and sides per second since the
+# face was seen, up to a limit. Somebody who walks past moves ten sides in a second at most.
+_REACH, _REACH_PER_S, _REACH_MAX = 0.7, 2.0, 1.5
+# Time constants: of the average that the velocity is, and of its end when nothing is seen.
+_VELOCITY_S, _COASTING_S = 0.1, 0.5
+# Images without a face that is given up while the stamps stand still: no gap can be measured.
+_MAX_MISSED = 100
 
 
 @dataclass(frozen=True)
@@ -53,18 +61,34 @@ class TrackerSettings:
 
 @dataclass
 class _Face:
-    """A face that is followed; ``seen_s`` is the stamp of the last image that showed it."""
+    """A face that is followed.
+
+    box: (4,) x1, y1, x2, y2 pixels, velocity: (2,) pixels per second of its middle, both when it
+    was last seen, at the stamp ``seen_s``. hits: images that showed it. missed: images since then
+    whose stamp had not advanced.
+    """
 
     face_id: str
     box: FloatArray
     seen_s: float
+    velocity: FloatArray = field(default_factory=lambda: np.zeros(2))
     age: int = 1
     hits: int = 1
     missed: int = 0
 
+    def see(self, box: FloatArray, expected: FloatArray, stamp_s: float) -> None:
+        """It is here now, where a box (4,) was expected."""
+        passed_s = stamp_s - self.seen_s
+        if passed_s > 0.0:
+            off = (box - expected).reshape(2, 2).mean(axis=0)
+            share = 1.0 - math.exp(-passed_s / _VELOCITY_S) if self.hits > 1 else 1.0
+            self.velocity = self.velocity + share * off / passed_s
+        self.box, self.seen_s, self.missed = box, stamp_s, 0
+        self.hits += 1
+
 
 class Tracker:
-    """Gives each face an id and keeps it while the boxes of successive images overlap.
+    """Gives each face an id and keeps it from image to image.
 
     id_prefix: begins with a letter, then letters, digits and "_"; one per camera keeps ids apart.
     The rest: see ``TrackerSettings``. Raises ValueError for anything else.
@@ -109,17 +133,14 @@ class Tracker:
         ]
         for face in self._faces:
             face.age += 1
-            face.missed += 1
+            face.missed += stamp_s <= face.seen_s
         boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-        seen = self._match(boxes)
-        for i, box in enumerate(boxes):
-            if i in seen:
-                face = seen[i]
-                face.box, face.seen_s, face.missed = box, stamp_s, 0
-                face.hits += 1
-            else:
-                seen[i] = self._begin(box, stamp_s)
-        tracks = (seen[i] for i in range(len(boxes)))
+        seen: dict[int, _Face] = {}
+        expected = self._expected(stamp_s)
+        for known, new in self._match(expected, boxes, stamp_s):
+            seen[new] = self._faces[known]
+            seen[new].see(boxes[new], expected[known], stamp_s)
+        tracks = (seen.get(i) or self._begin(box, stamp_s) for i, box in enumerate(boxes))
         return [Track(f.face_id, f.age, f.hits >= settings.min_hits) for f in tracks]
 
     def _begin(self, box: FloatArray, stamp_s: float) -> _Face:
@@ -128,17 +149,41 @@ class Tracker:
         self._faces.append(face)
         return face
 
-    def _match(self, boxes: FloatArray) -> dict[int, _Face]:
-        """Known face per index of a box: the pair that overlaps most first, each used once."""
-        if not self._faces or not len(boxes):
-            return {}
-        overlap = iou(np.stack([face.box for face in self._faces]), boxes)
-        matches: dict[int, _Face] = {}
-        while overlap.max() >= _MIN_IOU:
-            known, new = np.unravel_index(int(overlap.argmax()), overlap.shape)
-            matches[int(new)] = self._faces[known]
-            overlap[known, :] = overlap[:, new] = -1.0
-        return matches
+    def _expected(self, stamp_s: float) -> FloatArray:
+        """Where the boxes (K, 4) of the known faces should be; who is not seen comes to rest."""
+        if not self._faces:
+            return np.zeros((0, 4))
+        unseen_s = stamp_s - np.array([face.seen_s for face in self._faces])
+        coasted_s = _COASTING_S * (1.0 - np.exp(-unseen_s / _COASTING_S))
+        moved = np.array([face.velocity for face in self._faces]) * coasted_s[:, None]
+        return np.array([face.box for face in self._faces]) + np.tile(moved, 2)
+
+    def _match(
+        self, expected: FloatArray, boxes: FloatArray, stamp_s: float
+    ) -> list[tuple[int, int]]:
+        """Pairs of a known face and a box (N, 4), of all at once, each used once at most."""
+        distance = box_distances(expected, boxes)
+        unseen_s = np.array([[stamp_s - face.seen_s] for face in self._faces]).reshape(-1, 1)
+        reach = np.minimum(_REACH + _REACH_PER_S * unseen_s, _REACH_MAX)
+        # A face that stays away costs as much as the farthest match that is allowed.
+        rows, columns = assign(np.minimum(distance, reach))
+        allowed = distance[rows, columns] < reach[rows, 0]
+        return list(zip(rows[allowed].tolist(), columns[allowed].tolist(), strict=True))
+
+
+def box_distances(first: ArrayLike, second: ArrayLike) -> FloatArray:
+    """How unlike boxes are: (N, 4) and (M, 4) x1, y1, x2, y2 -> (N, M), 0 for the same box.
+
+    The distance of their middles in sides (square root of the mean area), together with half the
+    logarithms of the ratios of width and height: twice as large is like half a side away.
+    """
+    a = np.asarray(first, np.float64).reshape(-1, 1, 4)
+    b = np.asarray(second, np.float64).reshape(1, -1, 4)
+    size_a, size_b = (np.maximum(box[..., 2:] - box[..., :2], 1e-6) for box in (a, b))
+    apart = (a[..., :2] + a[..., 2:] - b[..., :2] - b[..., 2:]) / 2
+    side = np.sqrt((size_a.prod(axis=-1) + size_b.prod(axis=-1)) / 2)
+    ratio = np.log(size_a / size_b) / 2
+    return np.asarray(np.sqrt((apart**2).sum(axis=-1) / side**2 + (ratio**2).sum(axis=-1)))
 
 
 def iou(first: ArrayLike, second: ArrayLike) -> FloatArray:
