@@ -209,6 +209,20 @@ def test_all_are_matched_at_once() -> None:
     assert ids(tracker, 0.0, square(135, 100, 100), square(70, 100, 100)) == ["f2", "f1"]
 
 
+def test_the_longer_unseen_the_further_away_a_face_may_come_back() -> None:
+    """It turned round while it was hidden, or just began to move."""
+    tracker = Tracker(max_gap_s=0.5)
+    ids(tracker, 0.0, square(100, 100, 50))
+    assert ids(tracker, 0.4, square(155, 100, 50)) == ["f1"]
+    assert ids(tracker, 0.4 + 1 / 30, square(210, 100, 50)) == ["f2"]
+
+
+def test_a_face_where_it_was_stays_itself_though_another_pairing_would_leave_nobody_new() -> None:
+    tracker = Tracker()
+    ids(tracker, 0.0, square(100, 100, 100), square(160, 100, 100))
+    assert ids(tracker, 0.0, square(110, 100, 100), square(50, 100, 100)) == ["f1", "f3"]
+
+
 costs = st.tuples(st.integers(0, 7), st.integers(0, 7), st.integers(0, 2**32 - 1))
 
 
