@@ -8,6 +8,7 @@ label through the rotation matrix. What happens to the pixels of the crop is in 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -40,10 +41,20 @@ class GeometryConfig:
 
 @dataclass(frozen=True)
 class AugmentConfig:
-    """Everything that is varied between two views of a face."""
+    """Everything that is varied between two views of a face; a share of 0 switches a part off."""
 
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    parts: Literal["ours", "paper"] = "ours"
+    """`paper` is the flip, exposure, blur and resampling of its section 4.1 at the shares above
+    and nothing else; `ours` is all of it."""
+
+    def in_use(self) -> AugmentConfig:
+        """With the shares that `parts` leaves."""
+        if self.parts == "ours":
+            return self
+        geometry = GeometryConfig(self.geometry.flip, shift=0.0, scale=0.0, rotate=0.0)
+        return AugmentConfig(geometry, self.degrade.of_the_paper())
 
 
 @dataclass(frozen=True)
@@ -133,6 +144,7 @@ def training_view(
     image: (H, W, 3) uint8 RGB. box: (4,) pixels. angles_deg: (3,) yaw, pitch, roll.
     Returns the crop (size, size, 3) uint8 and its label (3,) float64 in degrees.
     """
+    config = config.in_use()
     jitter = draw_jitter(config.geometry, rng)
     label = np.asarray(angles_deg, np.float64)
     turned = turn_label(label, jitter.turn_deg) if jitter.turn_deg else label

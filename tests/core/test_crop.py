@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.crop import crop_faces, crop_windows, square_boxes
 
 corner = st.floats(-500, 2000)
 extent = st.floats(0.5, 900)
@@ -64,3 +64,22 @@ def test_every_size_of_face_gives_the_networks_input(side):
     crop = crop_faces(np.full((600, 600, 3), 7, np.uint8), [[3, 5, 3 + side, 5 + side]])
     assert crop.shape == (1, 112, 112, 3)
     np.testing.assert_array_equal(crop, 7)
+
+
+@given(corner, corner, extent, extent)
+def test_a_stretched_window_is_the_box_in_whole_pixels(x, y, width, height):
+    box = np.array([x, y, x + width, y + height])
+    window = crop_windows(box[None], "stretch")[0]
+    assert (window[:2] <= box[:2]).all() and (window[:2] >= box[:2] - 1).all()
+    assert (window[2:] >= box[2:]).all() and (window[2:] <= box[2:] + 1).all()
+    np.testing.assert_array_equal(crop_windows(box[None]), square_boxes(box[None]))
+
+
+def test_padding_keeps_proportions_and_stretching_fills_the_crop():
+    face = np.zeros((200, 200, 3), np.uint8)
+    face[20:180, 60:140] = 255  # twice as high as wide
+    box = [[60, 20, 140, 180]]
+    padded = crop_faces(face, crop_windows(box, "pad"))[0, :, :, 0]
+    np.testing.assert_array_equal(padded[50] > 127, np.abs(np.arange(112) - 55.5) < 28)
+    stretched = crop_faces(face, crop_windows(box, "stretch"))[0]
+    np.testing.assert_array_equal(stretched, 255)

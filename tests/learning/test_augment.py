@@ -18,7 +18,7 @@ from headpose_core.learning.augment import (
     turn_label,
     warp_to_crop,
 )
-from headpose_core.learning.degrade import STAGES, DegradeConfig
+from headpose_core.learning.degrade import PAPER_STAGES, STAGES, DegradeConfig
 from headpose_core.rotation import geodesic_deg, matrix_from_angles, mirror_angles
 from headpose_core.types import FloatArray, Image
 from tests.learning.drawn_faces import draw_face
@@ -141,3 +141,47 @@ def test_every_degradation_can_be_switched_off() -> None:
         draw_face(POSE), CENTRED, POSE, NO_AUGMENTATION, 112, np.random.default_rng(0)
     )
     assert unlike(view, crop) < 1.5 and (label == POSE).all()
+
+
+def test_the_papers_part_is_flip_exposure_blur_and_resampling() -> None:
+    papers = AugmentConfig(parts="paper").in_use()
+    on = {name for name, share in vars(papers.degrade).items() if share}
+    assert on == {"exposure", "blur", "resample"} == set(PAPER_STAGES)
+    assert papers.degrade.blur == AugmentConfig().degrade.blur
+    assert papers.geometry == GeometryConfig(flip=0.5, shift=0.0, scale=0.0, rotate=0.0)
+    assert AugmentConfig().in_use() == AugmentConfig()
+    # And it is what a view is made with: no label is turned, the flip is kept.
+    rng = np.random.default_rng(0)
+    config = AugmentConfig(GeometryConfig(rotate=1.0), DegradeConfig(), parts="paper")
+    views = [training_view(draw_face(POSE), CENTRED, POSE, config, 32, rng) for _ in range(40)]
+    assert {tuple(label) for _, label in views} == {tuple(POSE), tuple(mirror_angles(POSE))}
+
+
+def test_an_infrared_view_is_grey_and_falls_off_to_the_rim() -> None:
+    crop = np.full((112, 112, 3), (180, 120, 90), np.uint8)
+    for seed in range(10):
+        view = STAGES["infrared"](crop, np.random.default_rng(seed))
+        assert (view[..., 0] == view[..., 1]).all() and (view[..., 0] == view[..., 2]).all()
+        rim = np.concatenate([view[0, :, 0], view[-1, :, 0], view[:, 0, 0], view[:, -1, 0]])
+        assert rim.mean() < view[33:79, 33:79, 0].mean() and rim.min() < view.max() - 20
+
+
+@pytest.mark.parametrize("jitter", [Jitter(), Jitter(flip=True), Jitter(shift=(0.05, 0.0))])
+def test_stretched_views_are_stretched_crops(jitter: Jitter) -> None:
+    image, box = draw_face(POSE), np.array([30.0, 20.0, 110.0, 132.0], np.float32)
+    plain = plain_view(image, box, 112, "stretch")
+    view = warp_to_crop(image, box, jitter, 112, "stretch")
+    if jitter.flip:
+        view = np.ascontiguousarray(view[:, ::-1])
+    if jitter.shift[0]:  # a twentieth of the width of the box
+        view, plain = view[:, :-6], plain[:, 6:]
+    assert unlike(view, plain) < 2.5
+    assert unlike(plain_view(image, box), plain_view(image, box, 112, "stretch")) > 10.0
+
+
+def test_a_turn_is_one_of_the_image_and_not_of_the_stretched_crop() -> None:
+    """A quarter turn of a stretched box shows the turned face in the same proportions."""
+    image, box = draw_face(POSE), np.array([36.0, 20.0, 116.0, 132.0], np.float32)
+    view = warp_to_crop(image, box, Jitter(turn_deg=90.0), 112, "stretch")
+    turned = np.ascontiguousarray(np.rot90(image, -1))
+    assert unlike(view, plain_view(turned, box, 112, "stretch")) < 2.5
