@@ -1,213 +1,180 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Measure model files on labelled faces, through the pipeline that users run.
+"""Measure models on labelled faces, through the pipeline that users run.
 
-    python -m training.evaluate --model M.onnx --dataset aflw2000 --root DIR --out DIR
+    python -m training.evaluate --model M.onnx N.safetensors A.onnx+B.onnx \\
+        benchmarks/peers/fsanet.toml --peer-files DIR --dataset aflw2000 --root DIR --out DIR
 
 Detection is part of it: the detected face that overlaps the labelled one counts; a face that the
-detector misses is counted as missed and gets the labelled box. Writes results.json, the worst
-faces (worst-NAME.png) and errors against angles (errors-NAME.png).
+detector misses is counted as missed and gets the labelled box. Writes results.json, results.md,
+error-against-angle.png and, of each model, predictions-NAME.csv, predictions-NAME.png,
+worst-NAME.png and scatter-NAME.png.
 """
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import tyro
-from numpy.typing import NDArray
-from tqdm import tqdm
 
-from headpose_core.detection import FaceDetector, GivenBoxes
+from headpose_core.learning.boxes import DetectedFaces, yunet_detections
 from headpose_core.learning.checkpoint import write_text
-from headpose_core.learning.datasets import Aflw2000, FaceReader, Pointing04, Subset
+from headpose_core.learning.datasets import FaceReader, Subset
 from headpose_core.learning.metrics import (
     accuracy,
-    calibration,
     fit_temperature,
     fit_zero_pose,
-    mirror_difference,
+    paired_bootstrap,
     turn_predictions,
 )
-from headpose_core.learning.shards import RenderedShards
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.types import FloatArray, Head, Image
-from training.evaluation_pictures import draw_errors, draw_worst
-from training.target_face import CachedYuNet, TargetFace
+from headpose_core.learning.pool import FacePool
+from headpose_core.learning.readers import RENDERED, open_faces
+from training.evaluation import pictures
+from training.evaluation.measure import (
+    Predictions,
+    has_logits,
+    predict,
+    summarise,
+    write_predictions,
+)
+from training.evaluation.models import open_models
+from training.evaluation.report import markdown, summary
+
+BOX_RULES = {
+    "detected": "Boxes: the detector's, of the face that overlaps the labelled one most; a face "
+    "that it misses is counted, and gets the labelled box.",
+    "labelled": "Boxes: those of the labels.",
+}
 
 
 @dataclass(frozen=True)
 class EvaluateConfig:
     """What to measure, and on what."""
 
-    model: tuple[Path, ...]
-    """Model files (.onnx)."""
-    dataset: Literal["aflw2000", "pointing04", "rendered"]
+    model: tuple[str, ...]
+    """Model files (.onnx), weights (.safetensors), peers (.toml), means of ours (A.onnx+B.onnx);
+    NAME=FILE gives a name."""
+    dataset: str
+    """Its kind: aflw2000, biwi, 300w-lp, pointing04, csv, rendered, ..."""
     root: Path
-    """Directory of the data set in its official layout, or of rendered shards."""
+    """Directory of the data set in its official layout or of rendered shards; of csv the file."""
     out: Path
+    peer_files: Path | None = None
+    """Where the files of peers are; by default beside their TOML."""
+    boxes: Literal["detected", "labelled"] = "detected"
+    """Whose boxes; rendered shards bring the detector's."""
+    move_boxes: bool = True
+    """Also measure shifted and scaled boxes: six more runs of the network a face."""
     fit_temperature: bool = False
-    """Also fit the three temperatures to these labels, for `training.export --temperature`."""
+    """Also fit the three temperatures to all labels, for `training.export --temperature`."""
     fit_zero_pose: bool = False
     """Also fit the constant rotation between these labels' zero and the model's, for
     `training.train_teacher --zero-pose-deg`."""
     limit: int = 0
-    """Measure at most so many faces; 0 is all."""
+    """Measure at most so many faces, evenly over the data set; 0 is all."""
     device: str = "cpu"
     threads: int = 1
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """What one model said about N faces. Angles are (N, 3) degrees: yaw, pitch, roll.
-
-    logits: (N, 3, 62). of_mirrored: predictions for the mirrored images. missed: (N,) faces
-    that the detector did not find. boxes: (N, 4) the boxes in use.
-    """
-
-    labels: FloatArray
-    mean_deg: FloatArray
-    std_deg: FloatArray
-    of_mirrored: FloatArray
-    logits: NDArray[np.float32]
-    boxes: NDArray[np.float32]
-    missed: NDArray[np.bool_]
-
-
-class ListeningModel(HeadPoseModel):
-    """A loaded model whose last logits stay readable: the pipeline hands on angles only."""
-
-    def __init__(self, model: HeadPoseModel) -> None:
-        self._model = model
-        self.metadata = model.metadata
-        self.logits = np.empty((0, 3, 62), np.float32)
-
-    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The model's logits."""
-        self.logits = self._model.infer(crops)
-        return self.logits
 
 
 def open_dataset(config: EvaluateConfig) -> FaceReader:
     """The labelled faces of the config; of rendered shards the ones that training leaves out."""
     faces: FaceReader
-    if config.dataset == "rendered":
-        shards = RenderedShards([config.root])
-        shards.rescan()
-        faces = Subset(shards, shards.holdout)
+    if config.dataset == RENDERED:
+        pool = FacePool([f"{RENDERED}:{config.root}"])
+        pool.rescan()
+        faces = Subset(pool, pool.holdout)
     else:
-        reader = Aflw2000 if config.dataset == "aflw2000" else Pointing04
-        faces = reader(config.root)
-    if config.limit:
-        faces = Subset(faces, np.arange(min(config.limit, len(faces))))
+        faces = files = open_faces(config.dataset, config.root)
+        if config.boxes == "detected":
+            faces = DetectedFaces(files, yunet_detections(files.root), "labelled box")
+    if 0 < config.limit < len(faces):
+        faces = Subset(faces, np.linspace(0, len(faces) - 1, config.limit).astype(np.int64))
     return faces
-
-
-def predict(model: HeadPoseModel, faces: FaceReader, detector: FaceDetector | None) -> Predictions:
-    """Run the pipeline on every face; without a detector on the labelled boxes."""
-    listening = ListeningModel(model)
-    rows: list[tuple[Any, ...]] = []
-    for index in tqdm(range(len(faces)), model.metadata.name, disable=None, leave=False):
-        face = faces[index]
-        given = GivenBoxes(face.box[None])
-        target = TargetFace(detector or given)
-        target.box = face.box
-        head = only_head(listening, target, face.image)
-        logits = listening.logits[0]
-        width = face.image.shape[1]
-        mirrored_box = np.array([width, 0, width, 0]) + head.box[[2, 1, 0, 3]] * (-1, 1, -1, 1)
-        mirrored = np.ascontiguousarray(face.image[:, ::-1])
-        other = only_head(listening, GivenBoxes(mirrored_box[None]), mirrored)
-        rows.append(
-            (
-                face.angles_deg,
-                head.paper_angles_deg,
-                head.std_deg,
-                other.paper_angles_deg,
-                logits,
-                head.box,
-                target.missed,
-            )
-        )
-    return Predictions(*(np.array(column) for column in zip(*rows, strict=True)))
-
-
-def only_head(model: ListeningModel, detector: FaceDetector, image: Image) -> Head:
-    """The head of a detector that reports one face."""
-    (head,) = HeadPosePipeline(detector, model)(image, stamp_s=0.0).heads
-    return head
-
-
-def summarise(predictions: Predictions) -> dict[str, Any]:
-    """All numbers of one model, as in results.json."""
-    seen = predictions
-    return {
-        **accuracy(seen.mean_deg, seen.labels),
-        "missed": int(seen.missed.sum()),
-        "mirror": mirror_difference(seen.mean_deg, seen.of_mirrored),
-        **calibration(seen.mean_deg, seen.std_deg, seen.labels),
-    }
-
-
-def print_zero_pose(name: str, predictions: Predictions) -> None:
-    """Fit the constant rotation on every second face, and say what it does to the others."""
-    mean, labels = predictions.mean_deg, predictions.labels
-    checked = fit_zero_pose(mean[::2], labels[::2])
-    before = accuracy(mean[1::2], labels[1::2])["mae"]["mean"]
-    after = accuracy(turn_predictions(mean[1::2], checked), labels[1::2])["mae"]["mean"]
-    zero = [round(float(angle), 2) for angle in fit_zero_pose(mean, labels)]
-    print(f"{name}: --zero-pose-deg", *zero)
-    print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
-
-
-def table(results: dict[str, dict[str, Any]]) -> str:
-    """The main numbers as a Markdown table, one model a line."""
-    head = (
-        "| model | yaw | pitch | roll | MAE | 0-30 | 30-60 | 60-99 | geodesic "
-        "| bias yaw | pitch | roll | mirror | in 1 sigma | n | missed |"
-    )
-    lines = [head, "|" + "---|" * (head.count("|") - 1)]
-    for name, numbers in results.items():
-        mae, bias = numbers["mae"], numbers["bias"]
-        cells = [mae["yaw"], mae["pitch"], mae["roll"], mae["mean"], *numbers["by_yaw"].values()]
-        cells += [numbers["geodesic"], *bias.values(), numbers["mirror"]]
-        texts = ["-" if cell is None else f"{cell:.2f}" for cell in cells]
-        texts += [f"{numbers['coverage_1sigma']:.0%}", str(numbers["n"]), str(numbers["missed"])]
-        lines.append(f"| {name} | " + " | ".join(texts) + " |")
-    return "\n".join(lines)
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Measure every model, write the files, print the table; returns what is in results.json."""
     config.out.mkdir(parents=True, exist_ok=True)
+    models = open_models(config.model, config.device, config.threads, config.peer_files)
     faces = open_dataset(config)
-    for reason, count in faces.skipped.items():
-        print(f"left out: {count} ({reason})")
-    detector = None
-    if config.dataset != "rendered":
-        detector = CachedYuNet(config.out / "detections.json")
-    models: dict[str, dict[str, Any]] = {}
-    for path in config.model:
-        model = HeadPoseModel.load(path, device=config.device, threads=config.threads)
-        predictions = predict(model, faces, detector)
-        models[path.stem] = summarise(predictions)
-        if config.fit_temperature:
-            fitted = fit_temperature(predictions.logits, predictions.labels)
-            models[path.stem]["temperature"] = [round(float(value), 3) for value in fitted]
-            print(f"{path.stem}: --temperature", *models[path.stem]["temperature"])
-        if config.fit_zero_pose:
-            print_zero_pose(path.stem, predictions)
-        draw_worst(config.out / f"worst-{path.stem}.png", faces, predictions)
-        draw_errors(config.out / f"errors-{path.stem}.png", predictions)
-    if detector:
-        detector.save()
-    results = {"dataset": config.dataset, "models": models}
+    detected = config.boxes == "detected"
+    seen: dict[str, Predictions] = {}
+    for name, model in models.items():
+        seen[name] = predict(
+            model, faces, detected=detected, move_boxes=config.move_boxes, name=name
+        )
+        write_files(config.out, name, faces, seen[name])
+    pictures.draw_error_against_angle(config.out / "error-against-angle.png", seen)
+    results = {
+        "dataset": config.dataset,
+        "faces": len(faces),
+        "left_out": dict(faces.skipped),
+        "boxes_rule": BOX_RULES[config.boxes],
+        "models": {name: summarise(predictions) for name, predictions in seen.items()},
+        "differences": differences(seen),
+    }
+    if config.fit_temperature:
+        add_temperatures(results["models"], seen)
     write_text(config.out / "results.json", json.dumps(results, indent=2) + "\n")
-    print(table(models))
+    write_text(config.out / "results.md", markdown(results))
+    print_results(results)
+    if config.fit_zero_pose:
+        print_zero_poses(seen)
     return results
+
+
+def print_results(results: dict[str, Any]) -> None:
+    """What was left out, the main table, the differences."""
+    for reason, count in results["left_out"].items():
+        print(f"left out: {count} ({reason})")
+    print(summary(results["models"]))
+    for difference in results["differences"]:
+        low, high = difference["interval_95"]
+        print(f"{difference['second']} - {difference['first']}: {difference['mae']:+.2f}", end="")
+        print(f" degrees, 95 % interval {low:+.2f} to {high:+.2f}")
+
+
+def write_files(out: Path, name: str, faces: FaceReader, seen: Predictions) -> None:
+    """The predictions of one model, as numbers and as pictures."""
+    write_predictions(out / f"predictions-{name}.csv", seen)
+    pictures.draw_predictions(out / f"predictions-{name}.png", faces, seen)
+    pictures.draw_worst(out / f"worst-{name}.png", faces, seen)
+    pictures.draw_scatter(out / f"scatter-{name}.png", seen)
+
+
+def differences(seen: dict[str, Predictions]) -> list[dict[str, Any]]:
+    """Every two models, with the paired bootstrap interval of their difference."""
+    found = []
+    for first, second in combinations(seen, 2):
+        of_both = (seen[first].mean_deg, seen[second].mean_deg, seen[first].labels)
+        mae, low, high = paired_bootstrap(*of_both)
+        found.append({"first": first, "second": second, "mae": mae, "interval_95": [low, high]})
+    return found
+
+
+def add_temperatures(models: dict[str, dict[str, Any]], seen: dict[str, Predictions]) -> None:
+    """Fit the temperatures to all faces, print them and put them beside the numbers."""
+    for name, predictions in seen.items():
+        if has_logits(predictions):
+            fitted = fit_temperature(predictions.outputs, predictions.labels)
+            models[name]["temperature"] = [round(float(value), 3) for value in fitted]
+            print(f"{name}: --temperature", *models[name]["temperature"])
+
+
+def print_zero_poses(seen: dict[str, Predictions]) -> None:
+    """Fit the constant rotation on every second face, and say what it does to the others."""
+    for name, predictions in seen.items():
+        mean, labels = predictions.mean_deg, predictions.labels
+        checked = fit_zero_pose(mean[::2], labels[::2])
+        before = accuracy(mean[1::2], labels[1::2])["mae"]["mean"]
+        after = accuracy(turn_predictions(mean[1::2], checked), labels[1::2])["mae"]["mean"]
+        zero = [round(float(angle), 2) for angle in fit_zero_pose(mean, labels)]
+        print(f"{name}: --zero-pose-deg", *zero)
+        print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
 
 
 def main() -> None:

@@ -34,34 +34,52 @@ def accuracy(predicted: FloatArray, labels: FloatArray) -> dict[str, Any]:
     errors = predicted - labels
     absolute = np.abs(errors)
     by_angle = _by_angle(absolute)
+    apart = geodesic_deg(matrix_from_angles(predicted), matrix_from_angles(labels))
     turned = np.abs(labels[:, 0])
-    by_yaw = {
-        f"{low}-{high}": _mean(absolute[(turned >= low) & (turned < high)])
-        for low, high in YAW_BINS
-    }
-    complete = np.isfinite(labels).all(axis=1)
-    apart = geodesic_deg(
-        matrix_from_angles(predicted[complete]), matrix_from_angles(labels[complete])
-    )
+    bins = {f"{low}-{high}": (turned >= low) & (turned < high) for low, high in YAW_BINS}
     return {
         "n": len(labels),
         "mae": by_angle | {"mean": _mean(np.array(_known(by_angle)))},
-        "by_yaw": by_yaw,
+        "by_yaw": {name: _mean(absolute[inside]) for name, inside in bins.items()},
+        "n_by_yaw": {name: int(inside.sum()) for name, inside in bins.items()},
         "geodesic": _mean(apart),
+        "geodesic_by_yaw": {name: _mean(apart[inside]) for name, inside in bins.items()},
         "bias": _by_angle(errors),
     }
 
 
+def paired_bootstrap(
+    first: FloatArray, second: FloatArray, labels: FloatArray, draws: int = 2000, seed: int = 0
+) -> tuple[float, float, float]:
+    """Mean absolute error of the second model minus the first's, on the same faces.
+
+    Returns the difference and the ends of its 95 % interval over draws of faces with
+    replacement; an interval without zero says that the models differ on such faces.
+    """
+    errors = np.abs([first - labels, second - labels])
+    gain = np.nanmean(errors[1], axis=1) - np.nanmean(errors[0], axis=1)
+    rng = np.random.default_rng(seed)
+    means = [rng.choice(gain, len(gain)).mean() for _ in range(draws)]
+    low, high = np.quantile(means, (0.025, 0.975))
+    return float(gain.mean()), float(low), float(high)
+
+
+def mean_change(predicted: FloatArray, others: FloatArray) -> float | None:
+    """Mean absolute difference between predictions of the same faces, seen otherwise."""
+    return _mean(np.abs(predicted - others))
+
+
 def mirror_difference(predicted: FloatArray, of_mirrored: FloatArray) -> float | None:
     """Mean absolute difference between predictions and those of the mirrored images."""
-    return _mean(np.abs(predicted - mirror_angles(of_mirrored)))
+    return mean_change(predicted, mirror_angles(of_mirrored))
 
 
 def calibration(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> dict[str, Any]:
     """Share of errors within one and two standard deviations, sharpness, likelihood.
 
     `nll` is the mean negative log-likelihood of the label under a normal distribution
-    [nat, of degrees]; 68.3 % and 95.4 % would be the coverage of an honest one.
+    [nat, of degrees]; 68.3 % and 95.4 % would be the coverage of an honest one. Models that
+    say nothing of their spread (NaN) get None.
     """
     ratio = np.abs(predicted - labels) / std
     ratio_known = ratio[np.isfinite(ratio)]
@@ -71,6 +89,16 @@ def calibration(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> d
         "coverage_1sigma_by_angle": _by_angle(np.where(np.isnan(ratio), np.nan, ratio <= 1.0)),
         "sharpness": _by_angle(std),
         "nll": _mean(normal_nll(predicted, std, labels)),
+    }
+
+
+def calibrated(logits: NDArray[np.float32], labels: FloatArray) -> dict[str, Any]:
+    """`calibration` of every second face with the temperature fitted to the others."""
+    temperature = fit_temperature(logits[::2], labels[::2])
+    estimate = decode(logits[1::2], temperature)
+    return {
+        "temperature": [round(float(value), 3) for value in temperature],
+        **calibration(estimate.mean_deg, estimate.std_deg, labels[1::2]),
     }
 
 

@@ -1,116 +1,255 @@
 # SPDX-License-Identifier: Apache-2.0
+"""Evaluation against numbers worked out by hand, and against a peer whose error is known."""
+
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from headpose_core.bins import decode
 from headpose_core.crop import crop_faces, square_boxes
-from headpose_core.detection import GivenBoxes
-from headpose_core.image import read_image
-from headpose_core.learning.datasets import Aflw2000, Subset
-from headpose_core.learning.shards import RenderedShards
+from headpose_core.image import read_image, write_image
+from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
+from headpose_core.learning.pool import FacePool
+from headpose_core.rotation import matrix_from_angles
 from headpose_core.runtime import HeadPoseModel
+from tests.benchmarks.peer_files import write_peer, write_toml
 from tests.learning.drawn_faces import write_shard
 from tests.tiny_models import write_tiny_model
-from training.evaluate import EvaluateConfig, evaluate, predict
-from training.target_face import CachedYuNet, TargetFace
+from training.evaluate import EvaluateConfig, evaluate
+from training.evaluation.models import Ensemble, open_models
 
-GREY = np.full((300, 300, 3), 128, np.uint8)
-
-
-def test_the_labelled_face_counts_and_never_the_largest() -> None:
-    detected = [[0, 0, 290, 290], [100, 100, 150, 150], [104, 96, 160, 150]]
-    target = TargetFace(GivenBoxes(detected, [0.9, 0.7, 0.8]))
-    target.box = np.array([100, 100, 152, 150], np.float32)
-    faces = target.detect(GREY)
-    assert faces.boxes.tolist() == [[100, 100, 150, 150]] and not target.missed
-    assert faces.scores == pytest.approx([0.7])
-
-
-@pytest.mark.parametrize("detected", [[], [[0, 0, 290, 290]], [[130, 100, 180, 150]]])
-def test_a_missed_face_gets_the_labelled_box(detected: list[list[float]]) -> None:
-    target = TargetFace(GivenBoxes(detected))
-    target.box = np.array([100, 100, 150, 150], np.float32)
-    assert target.detect(GREY).boxes.tolist() == [[100, 100, 150, 150]] and target.missed
+FSANET = Path(__file__).parents[2] / "benchmarks" / "peers" / "fsanet.toml"
+# The tiny model says -91.5 + 183 b / 255 degrees for a crop of mean brightness b, with spreads of
+# 3 degrees times the square root of its temperatures 1, 1.5 and 2.
+DEGREES_PER_GREY = 183 / 255
+SIGMAS = np.array([3.0, 3.0 * 1.5**0.5, 3.0 * 2.0**0.5])
+SIDE = 112  # as the crop, so that nothing is resized
+CENTRES = np.array([[536, 480], [400, 520], [776, 440], [116, 560]])  # yaws 4, -20, 47 and -71
+ERRORS = np.array([[2.0, -4.0, 4.0], [-2.0, 4.0, 5.0], [7.0, 2.0, -4.0], [-7.0, 2.0, 3.0]])
+BLUE = 140
 
 
-def test_remembered_detections_are_those_of_the_detector(tmp_path: Path, shared_dir: Path) -> None:
-    image = read_image(sorted((shared_dir / "data" / "aflw2000").glob("*.jpg"))[0])
-    cache = CachedYuNet(tmp_path / "detections.json")
-    found = cache.detect(image)
-    assert len(found) and len(cache.detect(GREY)) == 0
-    cache.save()
-    again = CachedYuNet(tmp_path / "detections.json")
-    assert (again.detect(image).boxes == found.boxes).all()
-    # An entry that is changed by hand is believed: so nothing was detected a second time.
-    saved = json.loads((tmp_path / "detections.json").read_text())
-    saved["faces"] = {key: [[1, 2, 3, 4, 0.5]] for key in saved["faces"]}
-    (tmp_path / "detections.json").write_text(json.dumps(saved))
-    assert CachedYuNet(tmp_path / "detections.json").detect(image).boxes.tolist() == [[1, 2, 3, 4]]
-    # Those of another detector are not.
-    (tmp_path / "detections.json").write_text(json.dumps(saved | {"detector": "another"}))
-    assert (CachedYuNet(tmp_path / "detections.json").detect(image).boxes == found.boxes).all()
+@pytest.fixture(scope="module")
+def ramp_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four labelled boxes in a picture that gets redder to the right and greener downwards, by
+    one grey in 4 pixels.
+
+    No detector finds a face in it. The labels are what the tiny model says, less `ERRORS`.
+    """
+    folder = tmp_path_factory.mktemp("ramp")
+    image = np.full((1024, 1024, 3), BLUE, np.uint8)
+    image[..., 0], image[..., 1] = np.arange(1024) // 4, np.arange(1024)[:, None] // 4
+    lines = ["path,x1,y1,x2,y2,yaw,pitch,roll"]
+    for number, (centre, label) in enumerate(zip(CENTRES, answers() - ERRORS, strict=True)):
+        write_image(folder / f"{number}.png", image)
+        box = [*(centre - SIDE // 2), *(centre + SIDE // 2)]
+        lines.append(",".join(map(str, [f"{number}.png", *box, *label])))
+    (folder / "faces.csv").write_text("\n".join(lines))
+    return folder / "faces.csv"
+
+
+def answers() -> np.ndarray:
+    """What the tiny model says about the four boxes, (4, 3) degrees."""
+    grey = np.column_stack([CENTRES / 4 - 0.5, np.full(4, BLUE)])
+    return -91.5 + DEGREES_PER_GREY * grey
+
+
+def test_every_number_is_the_one_worked_out_by_hand(tmp_path: Path, ramp_table: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    evaluate(EvaluateConfig((str(model),), "csv", ramp_table, tmp_path / "out"))
+    numbers = json.loads((tmp_path / "out" / "results.json").read_text())["models"]["tiny"]
+
+    def near(expected: object) -> object:
+        return pytest.approx(expected, abs=0.05)
+
+    assert numbers["n"] == 4 and numbers["missed"] == 4
+    assert numbers["mae"] == near({"yaw": 4.5, "pitch": 3.0, "roll": 4.0, "mean": 11.5 / 3})
+    assert numbers["by_yaw"] == near({"0-30": 3.5, "30-60": 13 / 3, "60-99": 4.0})
+    assert numbers["n_by_yaw"] == {"0-30": 2, "30-60": 1, "60-99": 1}
+    assert numbers["bias"] == near({"yaw": 0.0, "pitch": 1.0, "roll": 2.0})
+    both = matrix_from_angles(answers()), matrix_from_angles(answers() - ERRORS)
+    traces = np.einsum("nij,nij->n", *both)
+    apart = np.degrees(np.arccos((traces - 1) / 2))
+    assert numbers["geodesic"] == near(apart.mean())
+    assert numbers["geodesic_by_yaw"]["60-99"] == near(apart[3])
+    # The mirrored crop has the same mean colours, so the answer is the same, and yaw and roll
+    # should have changed sign.
+    assert numbers["mirror"] == near((2 * np.abs(answers()) * (1, 0, 1)).mean())
+    # A tenth of 112 pixels is 2.8 greys of one of the three angles.
+    step = 2.8 * DEGREES_PER_GREY
+    assert numbers["moved_boxes"]["shift"] == near(step / 3)
+    assert numbers["moved_boxes"]["scale"] == near(0.0)
+    left = (np.abs(ERRORS[:, 0] - step).mean() + 3.0 + 4.0) / 3
+    down = (4.5 + np.abs(ERRORS[:, 1] + step).mean() + 4.0) / 3
+    assert numbers["moved_boxes"]["mae"]["left"] == near(left)
+    assert numbers["moved_boxes"]["mae"]["down"] == near(down)
+    assert numbers["moved_boxes"]["mae"]["larger"] == near(11.5 / 3)
+    assert numbers["coverage_1sigma"] == near((2 + 2 + 3) / 12)
+    assert numbers["coverage_2sigma"] == near((2 + 4 + 4) / 12)
+    assert numbers["sharpness"] == near(dict(zip(("yaw", "pitch", "roll"), SIGMAS, strict=True)))
+    nll = 0.5 * (ERRORS / SIGMAS) ** 2 + np.log(SIGMAS) + 0.5 * np.log(2 * np.pi)
+    assert numbers["nll"] == near(nll.mean())
+    # Fitted to faces 0 and 2, measured on 1 and 3; the mean stays, so the errors do.
+    fitted = numbers["calibrated"]
+    sigmas = np.array(list(fitted["sharpness"].values()))
+    np.testing.assert_allclose(sigmas, 3 * np.sqrt(fitted["temperature"]), rtol=0.05)
+    expected = np.sqrt((ERRORS[::2] ** 2).mean(axis=0))
+    np.testing.assert_allclose(sigmas, np.maximum(expected, 0.9), rtol=0.05)
+    nll = 0.5 * (ERRORS[1::2] / sigmas) ** 2 + np.log(sigmas) + 0.5 * np.log(2 * np.pi)
+    assert fitted["nll"] == near(nll.mean())
+
+
+def test_given_boxes_are_no_misses(tmp_path: Path, ramp_table: Path) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    config = EvaluateConfig(
+        (str(model),), "csv", ramp_table, tmp_path / "out", boxes="labelled", move_boxes=False
+    )
+    numbers = evaluate(config)["models"]["tiny"]
+    assert numbers["missed"] == 0 and numbers["moved_boxes"] is None
+    assert numbers["mae"]["mean"] == pytest.approx(11.5 / 3, abs=0.05)
+
+
+def test_a_peer_and_a_mean_are_measured_on_the_same_faces(
+    tmp_path: Path, ramp_table: Path
+) -> None:
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    other = write_tiny_model(tmp_path / "other.onnx", sharpness=0.5)
+    # The same answers from a network of another crop, colour order, normalisation and output.
+    write_peer(tmp_path, scale=183.0, offset=-90.5)
+    peer = write_toml(
+        tmp_path,
+        input='size = 16\nchannels = "BGR"\nstd = 255\nbox_scale = 1.2',
+        output='order = ["roll", "pitch", "yaw"]',
+    )
+    models = (str(tiny), f"{tiny}+{other}", f"peer={peer}")
+    results = evaluate(EvaluateConfig(models, "csv", ramp_table, tmp_path / "out"))
+    assert list(results["models"]) == ["tiny", "tiny+other", "peer"]
+    mean = results["models"]["tiny+other"]
+    assert mean["mae"]["mean"] == pytest.approx(11.5 / 3, abs=0.05)
+    # The variances of the two are 1 and 2 bins; a mean of softmax outputs has 1.5.
+    assert mean["sharpness"]["yaw"] == pytest.approx(3 * 1.5**0.5, abs=0.05)
+    shifted = results["models"]["peer"]
+    assert shifted["bias"]["pitch"] == pytest.approx(2.0, abs=0.05)  # all it says is one higher
+    assert shifted["nll"] is None and shifted["calibrated"] is None
+    gains = np.abs(ERRORS + 1).mean(axis=1) - np.abs(ERRORS).mean(axis=1)
+    found = {(d["first"], d["second"]): d for d in results["differences"]}
+    difference = found["tiny", "peer"]
+    assert difference["mae"] == pytest.approx(gains.mean(), abs=0.05)
+    low, high = difference["interval_95"]
+    assert gains.min() - 0.05 <= low <= difference["mae"] <= high <= gains.max() + 0.05
+    page = (tmp_path / "out" / "results.md").read_text()
+    assert "| peer | - | - | - |" in page and "tiny+other - tiny" in page
+
+
+def test_weights_of_a_run_are_measured_like_their_export(tmp_path: Path, ramp_table: Path) -> None:
+    torch.manual_seed(0)
+    network = HeadPoseNet(NetworkConfig("resnet18", 8)).eval()
+    save_weights(tmp_path / "run.safetensors", network, {})
+    config = EvaluateConfig(
+        (str(tmp_path / "run.safetensors"),), "csv", ramp_table, tmp_path / "out"
+    )
+    evaluate(config)
+    with (tmp_path / "out" / "predictions-run.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    image = read_image(ramp_table.parent / "0.png")
+    boxes = np.hstack([CENTRES - SIDE // 2, CENTRES + SIDE // 2])
+    with torch.inference_mode():
+        logits = network(torch.from_numpy(crop_faces(image, square_boxes(boxes))))
+    expected = decode(logits.numpy()).mean_deg
+    said = [[float(row[f"is_{name}"]) for name in ("yaw", "pitch", "roll")] for row in rows]
+    np.testing.assert_allclose(said, expected, atol=2e-3)
+    assert [row["name"] for row in rows] == ["0", "1", "2", "3"]
+
+
+def test_names_of_models_are_told_apart(tmp_path: Path) -> None:
+    tiny = write_tiny_model(tmp_path / "tiny.onnx")
+    plus = write_tiny_model(tmp_path / "a+b=c.onnx")
+    assert list(open_models([str(tiny), f"again={tiny}", str(plus)])) == ["tiny", "again", "a+b=c"]
+    with pytest.raises(ValueError, match="NAME="):
+        open_models([str(tiny), str(tiny)])
+    write_peer(tmp_path)
+    peer = write_toml(tmp_path, input="size = 16", output="")
+    with pytest.raises(ValueError, match="TOML"):
+        open_models([f"{tiny}+{peer}"])
+
+
+def test_the_mean_of_models_is_that_of_their_probabilities(tmp_path: Path) -> None:
+    # One model is sure, the other spreads over many bins: the mean of logits would be neither.
+    members = [
+        HeadPoseModel.load(write_tiny_model(tmp_path / f"{i}.onnx", sharpness=s))
+        for i, s in enumerate((4.0, 0.02))
+    ]
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3)).astype(np.uint8)
+    mean = np.exp(Ensemble(members).infer(crops).astype(np.float64))
+    singles = [np.exp(member.infer(crops).astype(np.float64)) for member in members]
+    singles = [single / single.sum(axis=-1, keepdims=True) for single in singles]
+    np.testing.assert_allclose(mean, (singles[0] + singles[1]) / 2, atol=1e-5)
 
 
 def test_results_of_a_model_on_rendered_faces(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_shard(tmp_path / "data", 0, 300)
-    paths = (write_tiny_model(tmp_path / "a.onnx"), write_tiny_model(tmp_path / "b.onnx"))
+    model = write_tiny_model(tmp_path / "a.onnx")
     config = EvaluateConfig(
-        model=paths,
-        dataset="rendered",
-        root=tmp_path / "data",
-        out=tmp_path / "out",
-        fit_temperature=True,
+        (str(model),), "rendered", tmp_path / "data", tmp_path / "out", fit_temperature=True
     )
     evaluate(config)
     results = json.loads((tmp_path / "out" / "results.json").read_text())
-    assert results["dataset"] == "rendered" and set(results["models"]) == {"a", "b"}
     numbers = results["models"]["a"]
-    assert set(numbers) >= {
-        "mae", "n", "missed", "by_yaw", "geodesic", "bias", "mirror", "coverage_1sigma", "nll"
-    }  # fmt: skip
-    assert set(numbers["mae"]) == {"yaw", "pitch", "roll", "mean"}
-    assert set(numbers["by_yaw"]) == {"0-30", "30-60", "60-99"}
-    assert numbers["missed"] == 0 and len(numbers["temperature"]) == 3
+    assert results["dataset"] == "rendered" and len(numbers["temperature"]) == 3
 
-    shards = RenderedShards([tmp_path / "data"])
+    shards = FacePool([tmp_path / "data"])
     shards.rescan()
     held = [shards[int(index)] for index in shards.holdout]
-    assert numbers["n"] == len(held) > 0
+    assert numbers["n"] == len(held) > 0 and numbers["missed"] == 0
     crops = [crop_faces(face.image, square_boxes(face.box[None]))[0] for face in held]
-    angles = decode(HeadPoseModel.load(paths[0]).infer(np.array(crops))).mean_deg
+    angles = decode(HeadPoseModel.load(model).infer(np.array(crops))).mean_deg
     errors = np.abs(angles - [face.angles_deg for face in held])
     assert numbers["mae"]["yaw"] == pytest.approx(errors[:, 0].mean(), abs=1e-3)
 
     assert "| a |" in capsys.readouterr().out
-    for name in ("worst-a.png", "errors-a.png", "worst-b.png", "errors-b.png"):
-        assert cv2.imread(str(tmp_path / "out" / name)) is not None
+    for name in ("predictions-a", "worst-a", "scatter-a", "error-against-angle"):
+        assert cv2.imread(str(tmp_path / "out" / f"{name}.png")) is not None
 
 
-def test_mirror_consistency_compares_the_same_face(tmp_path: Path, shared_dir: Path) -> None:
-    # The tiny model reads mean colours, which a mirror does not change if it keeps the face.
-    faces = Aflw2000(shared_dir / "data" / "aflw2000")
-    model = HeadPoseModel.load(write_tiny_model(tmp_path / "m.onnx"))
-    seen = predict(model, Subset(faces, np.arange(3)), None)
-    np.testing.assert_allclose(seen.of_mirrored, seen.mean_deg, atol=1.0)
-    assert not seen.missed.any()
+def some_of_aflw2000(folder: Path, shared_dir: Path, every: int) -> Path:
+    """A directory of some of the faces, by links, so that nothing is written beside the data."""
+    folder.mkdir()
+    labels = sorted((shared_dir / "data" / "aflw2000").glob("*.mat"))[::every]
+    for path in labels:
+        for file in (path, path.with_suffix(".jpg")):
+            (folder / file.name).symlink_to(file)
+    return folder
 
 
-def test_aflw2000_through_the_real_detector(tmp_path: Path, shared_dir: Path) -> None:
+def fsanet(root: Path, shared_dir: Path, out: Path) -> dict[str, float]:
+    """Results of FSA-Net, the fastest way."""
+    files = shared_dir / "data" / "models"
     config = EvaluateConfig(
-        model=(write_tiny_model(tmp_path / "m.onnx"),),
-        dataset="aflw2000",
-        root=shared_dir / "data" / "aflw2000",
-        out=tmp_path / "out",
-        limit=25,
+        (str(FSANET),), "aflw2000", root, out, peer_files=files, move_boxes=False
     )
-    first = evaluate(config)["models"]["m"]
-    assert first["n"] == 25 and first["missed"] <= 2
-    assert evaluate(config)["models"]["m"] == first  # now with remembered detections
+    results: dict[str, float] = evaluate(config)["models"]["fsanet"]
+    return results
+
+
+def test_a_known_peer_comes_out_near_its_known_error(tmp_path: Path, shared_dir: Path) -> None:
+    root = some_of_aflw2000(tmp_path / "faces", shared_dir, every=13)
+    numbers = fsanet(root, shared_dir, tmp_path / "out")
+    assert numbers["n"] == 74 and numbers["missed"] <= 2
+    assert numbers["mae"]["mean"] == pytest.approx(4.65, abs=0.3)
+
+
+@pytest.mark.long
+def test_a_known_peer_has_its_known_error(tmp_path: Path, shared_dir: Path) -> None:
+    root = some_of_aflw2000(tmp_path / "faces", shared_dir, every=1)
+    numbers = fsanet(root, shared_dir, tmp_path / "out")
+    assert (numbers["n"], numbers["missed"]) == (979, 10)
+    assert numbers["mae"]["mean"] == pytest.approx(4.65, abs=0.4)

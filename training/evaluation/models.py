@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever can be measured, in the place of the pipeline's model.
+
+A model is named by its file: .onnx is a model file, .safetensors the weights of a training run,
+.toml a peer (`benchmarks/peers`); `A.onnx+B.onnx` is the mean of several of ours, and
+`NAME=FILE` gives it another name than the file's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from benchmarks.peer import PeerModel
+from headpose_core.bins import Estimate, decode
+from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.learning.network import load_weights
+from headpose_core.runtime import HeadPoseModel, PoseModel
+from headpose_core.types import Image
+
+
+def open_models(
+    names: Sequence[str], device: str = "cpu", threads: int = 1, peer_files: Path | None = None
+) -> dict[str, PoseModel]:
+    """Models by their names, in the order given. Raises ValueError for a name given twice."""
+    models: dict[str, PoseModel] = {}
+    for argument in names:
+        name, files = _split(argument)
+        members = [_open(Path(file), device, threads, peer_files) for file in files]
+        name = name or "+".join(Path(file).stem for file in files)
+        if name in models:
+            raise ValueError(
+                f"two models are called '{name}': name one of them as NAME={files[0]}"
+            )
+        models[name] = members[0] if len(members) == 1 else Ensemble(members)
+    return models
+
+
+def _split(argument: str) -> tuple[str, list[str]]:
+    """Name ("" when not given) and files of an argument."""
+    if Path(argument).is_file():
+        return "", [argument]
+    name, _, files = argument.rpartition("=")
+    return name, [files] if Path(files).is_file() else files.split("+")
+
+
+def _open(path: Path, device: str, threads: int, peer_files: Path | None) -> PoseModel:
+    if path.suffix == ".toml":
+        return PeerModel(path, peer_files, threads)
+    if path.suffix == ".safetensors":
+        return TorchModel(path, device)
+    return HeadPoseModel.load(path, device=device, threads=threads, allow_cpu_fallback=False)
+
+
+class TorchModel:
+    """Weights of a training run, before their export; not calibrated."""
+
+    def __init__(self, path: Path, device: str = "cpu") -> None:
+        self._device = torch.device(device)
+        self._network = load_weights(path)[0].to(self._device)
+
+    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """Crops (N, 112, 112, 3) uint8 RGB, as those of a model file."""
+        return crop_faces(image, square_boxes(boxes))
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits (N, 3, 62)."""
+        with torch.inference_mode():
+            logits = self._network(torch.from_numpy(crops).to(self._device))
+        return np.asarray(logits.float().cpu().numpy())
+
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """Angles and spreads, at a temperature of 1."""
+        return decode(outputs)
+
+
+class Ensemble:
+    """The mean of the softmax outputs of several models (the paper's teachers); not calibrated."""
+
+    def __init__(self, members: Sequence[PoseModel]) -> None:
+        if any(isinstance(member, PeerModel) for member in members):
+            raise ValueError("expected models of ours in a mean: a peer's TOML lists its files")
+        self._members = members
+
+    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """Crops (N, 112, 112, 3) uint8 RGB: all our models have the same."""
+        return self._members[0].crop(image, boxes)
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits (N, 3, 62) of the mean distribution."""
+        logits = np.array([member.infer(crops) for member in self._members], np.float64)
+        weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        mean = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
+        return np.log(np.maximum(mean, 1e-30)).astype(np.float32)
+
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """Angles and spreads, at a temperature of 1."""
+        return decode(outputs)
+
+
+class ListeningModel:
+    """A model whose last outputs stay readable: the pipeline hands on angles only."""
+
+    def __init__(self, model: PoseModel) -> None:
+        self._model = model
+        self.crop, self.decode = model.crop, model.decode
+        self.outputs = np.empty((0,), np.float32)
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The model's outputs."""
+        self.outputs = self._model.infer(crops)
+        return self.outputs
