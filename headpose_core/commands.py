@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command ``headpose`` does: one function per subcommand, parsed options to exit status.
+"""``headpose image``, ``video`` and ``camera``: parsed options to exit status.
 
 Records go to standard output or to the file that was asked for, one JSON object per line; all
 words go to standard error.
@@ -8,206 +8,161 @@ words go to standard error.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
-import cv2
-import numpy as np
-
-from headpose_core import __version__
 from headpose_core.drawing import draw_heads, readable_zoom
-from headpose_core.errors import DeviceError, ImageError, ModelError
-from headpose_core.files import appearing
+from headpose_core.errors import ImageError
 from headpose_core.image import read_image, write_image
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.sessions import import_onnxruntime
+from headpose_core.options import (
+    build_pipeline,
+    found_files,
+    named_like,
+    output_files,
+    say,
+    stoppable,
+)
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.records import frame_record, line, text_file, write_records
 from headpose_core.tracking import Tracker
-from headpose_core.types import Frame, Head
-from headpose_core.video import VideoReader, write_video
-from headpose_core.yunet import YuNet
+from headpose_core.types import Image
+from headpose_core.video import VideoReader, capture_images, open_camera, write_video
+from headpose_core.window import Window, window_problem
+
+PHOTOS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+INTERRUPTED = 130
 
 
 def image(args: argparse.Namespace) -> int:
     """Photos: one record each, annotated copies into a folder. A bad photo does not stop it."""
-    pipeline = _pipeline(args, tracker=None)
-    args.out.mkdir(parents=True, exist_ok=True)
-    pairs = zip(args.photos, _targets(args.photos, args.out), strict=True)
-    done = [_photo(pipeline, photo, target, args.zoom) for photo, target in pairs]
-    if all(done):
-        return 0
-    say(f"{done.count(False)} of {len(done)} photos failed")
-    return 1
+    photos = found_files(args.photos, PHOTOS)[:: args.every]
+    copies = named_like(photos, args.out, ".jpg") if args.out else [None] * len(photos)
+    pipeline = build_pipeline(args, tracker=None)
+    if args.out:
+        args.out.mkdir(parents=True, exist_ok=True)
+    failed = 0
+    with stoppable() as stopped, text_file(args.jsonl) as records:
+        for photo, copy in progress(list(zip(photos, copies, strict=True)), args, " photos"):
+            if stopped():
+                return INTERRUPTED
+            try:
+                record = _photo(pipeline, photo, copy, args.zoom)
+            except ImageError as error:
+                say(f"error: {error}")
+                failed += 1
+            else:
+                print(line(record), file=records, flush=True)
+    if failed:
+        say(f"{failed} of {len(photos)} photos failed")
+    return 1 if failed else 0
 
 
-def _photo(pipeline: HeadPosePipeline, path: Path, target: Path, zoom: float | None) -> bool:
-    """One photo: its annotated copy, then its record. False when it failed, which is said."""
-    try:
-        pixels = read_image(path)
-        frame = pipeline(pixels, stamp_s=0.0)
-        copy = draw_heads(pixels, frame.heads, zoom=zoom or readable_zoom(pixels))
-        write_image(target, copy)
-    except ImageError as error:
-        say(f"error: {error}")
-        return False
-    print(_line(image=str(path), heads=_records(frame)), flush=True)
-    return True
+def _photo(
+    pipeline: HeadPosePipeline, path: Path, copy: Path | None, zoom: float | None
+) -> dict[str, Any]:
+    """The record of one photo; its annotated copy is written first."""
+    pixels = read_image(path)
+    frame = pipeline(pixels, stamp_s=0.0)
+    if copy:
+        write_image(copy, draw_heads(pixels, frame.heads, zoom=zoom or readable_zoom(pixels)))
+    return {"image": str(path), "heads": frame_record(frame)["heads"]}
 
 
 def video(args: argparse.Namespace) -> int:
-    """A video: annotated copy, and a record of every image."""
+    """Videos: annotated copies, and a record of every image. A bad video does not stop it."""
+    videos = found_files(args.videos, VIDEOS)
+    _check_outputs(args)
+    copies = output_files(videos, args.out, ".mp4")
+    texts = output_files(videos, args.jsonl, ".jsonl")
+    tables = output_files(videos, args.csv, ".csv")
+    status = 0
+    for path, copy, jsonl, table in zip(videos, copies, texts, tables, strict=True):
+        try:
+            reader = VideoReader(path)
+            pipeline = build_pipeline(args, Tracker())
+            bar = progress(reader, args, " images", reader.count or None)
+            done, status_here = _film(bar, reader.fps, pipeline, args, copy, jsonl, table)
+        except ImageError as error:
+            say(f"error: {path}: {error}")
+            status = 1
+            continue
+        if status_here:
+            return status_here
+        if done * args.every < reader.count:
+            say(f"warning: {path} announces {reader.count} images, {done * args.every} were read")
+    return status
+
+
+def camera(args: argparse.Namespace) -> int:
+    """A camera: a window, a video, records, until it is closed or Ctrl-C comes."""
+    problem = window_problem()
+    if problem and not (args.out or args.jsonl or args.csv):
+        raise ImageError(f"nothing can be shown: {problem}. Give --out, --jsonl or --csv")
+    if problem:
+        say(f"no window: {problem}")
+    capture, fps = open_camera(args.source)
+    images = progress(capture_images(capture, time.time), args, " images")
+    pipeline = build_pipeline(args, Tracker())
+    window = None if problem else Window(f"headpose {args.source}")
+    try:
+        return _film(images, fps, pipeline, args, args.out, args.jsonl, args.csv, window)[1]
+    finally:
+        capture.release()
+        if window:
+            window.close()
+
+
+def _film(
+    images: Iterable[tuple[float, Image]],
+    fps: float,
+    pipeline: HeadPosePipeline,
+    args: argparse.Namespace,
+    out: Path | None,
+    jsonl: Path | None,
+    table: Path | None,
+    window: Window | None = None,
+) -> tuple[int, int]:
+    """Images with their stamps through the pipeline. Returns how many, and the exit status."""
+    count = heads = 0
+    with ExitStack() as stack:
+        stopped = stack.enter_context(stoppable())
+        writer = stack.enter_context(write_video(out, fps / args.every)) if out else None
+        write = stack.enter_context(write_records(jsonl, table))
+        for number, (stamp, pixels) in enumerate(images):
+            if stopped() or (window and window.is_closed):
+                break
+            if number % args.every:
+                continue
+            frame = pipeline(pixels, stamp)
+            count, heads = count + 1, heads + len(frame.heads)
+            write(frame)
+            if writer or window:
+                drawn = draw_heads(pixels, frame.heads, zoom=args.zoom or readable_zoom(pixels))
+                if writer:
+                    writer.write(drawn)
+                if window:
+                    window.show(drawn)
+        if not count and not stopped():
+            raise ImageError("expected images, none can be decoded")
+        status = INTERRUPTED if stopped() else 0
+    say(f"{count} images, {heads} heads" + (f" -> {out}" if out else ""))
+    return count, status
+
+
+def _check_outputs(args: argparse.Namespace) -> None:
+    if not (args.out or args.jsonl or args.csv):
+        raise ValueError("nothing to write: give --out, --jsonl or --csv")
+
+
+def progress(
+    items: Iterable[Any], args: argparse.Namespace, unit: str, total: int | None = None
+) -> Iterable[Any]:
+    """The items, with a bar on a terminal unless --quiet."""
     from tqdm import tqdm
 
-    reader = VideoReader(args.video)
-    for path in filter(None, (args.out, args.jsonl)):
-        if path.exists() and path.samefile(args.video):
-            raise ImageError(f"{path}: the output would replace the input, give another name")
-        path.parent.mkdir(parents=True, exist_ok=True)
-    pipeline = _pipeline(args, Tracker())
-    images = faces = 0
-    with write_video(args.out, reader.fps) as writer, _text_file(args.jsonl) as records:
-        for stamp, pixels in tqdm(reader, total=reader.count or None, unit=" images"):
-            frame = pipeline(pixels, stamp)
-            zoom = args.zoom or readable_zoom(pixels)
-            writer.write(draw_heads(pixels, frame.heads, zoom=zoom))
-            print(_line(stamp=round(stamp, 6), heads=_records(frame)), file=records)
-            images, faces = images + 1, faces + len(frame.heads)
-        if not images:
-            raise ImageError(f"{args.video}: expected a video with images, none can be decoded")
-    say(f"{images} images, {faces} heads -> {args.out}")
-    if images < reader.count:
-        say(f"warning: {args.video} announces {reader.count} images, {images} could be read")
-    return 0
-
-
-def info(args: argparse.Namespace) -> int:
-    """Versions, files and devices, as for a bug report; what is missing is said at its place."""
-    parts = (_about_versions, _about_runtime, _about_detector, _about_model)
-    shown = [_show(part, args) for part in parts]
-    return 0 if all(shown) else 1
-
-
-def _show(about: Callable[[argparse.Namespace], dict[str, Any]], args: argparse.Namespace) -> bool:
-    """Print one part as a table; False when it is missing."""
-    rows: dict[str, Any]
-    try:
-        rows, found = about(args), True
-    except (ModelError, DeviceError) as error:
-        rows, found = {about.__name__.removeprefix("_about_"): error}, False
-    for name, value in rows.items():
-        print(f"{name:<14} {value}")
-    return found
-
-
-def _about_versions(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "headpose": __version__,
-        "python": f"{platform.python_version()} on {platform.platform()}",
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-    }
-
-
-def _about_runtime(args: argparse.Namespace) -> dict[str, Any]:
-    ort = import_onnxruntime()
-    return {"onnxruntime": f"{ort.__version__} with {', '.join(ort.get_available_providers())}"}
-
-
-def _about_detector(args: argparse.Namespace) -> dict[str, Any]:
-    return {"detector": _detector(args).model_path}
-
-
-def _about_model(args: argparse.Namespace) -> dict[str, Any]:
-    model = _model(args)
-    about = model.metadata
-    return {
-        "model": f"{about.name} {about.version}",
-        "licence": about.licence,
-        "training data": about.training_data,
-        "metrics": json.dumps(about.metrics),
-        "temperature": about.temperature.tolist(),
-        "git hash": about.git_hash,
-        "device": f"asked {model.device_asked}, got {model.device} on {model.backend}",
-    }
-
-
-def _pipeline(args: argparse.Namespace, tracker: Tracker | None) -> HeadPosePipeline:
-    """The pipeline that the options describe; says which device it got."""
-    model = _model(args)
-    say(f"device: asked {model.device_asked}, got {model.device} on {model.backend}")
-    config = PipelineConfig(max_faces=args.max_faces)
-    return HeadPosePipeline(_detector(args), model, tracker, config)
-
-
-def _detector(args: argparse.Namespace) -> YuNet:
-    return YuNet(
-        args.detector_model,
-        max_side=args.max_side,
-        score_threshold=args.score_threshold,
-        min_face_size=args.min_face_size,
-        threads=args.threads,
-    )
-
-
-def _model(args: argparse.Namespace) -> HeadPoseModel:
-    return HeadPoseModel.load(
-        args.model,
-        device=args.device,
-        threads=args.threads,
-        allow_cpu_fallback=not args.no_cpu_fallback,
-    )
-
-
-def _targets(photos: Sequence[Path], folder: Path) -> list[Path]:
-    """Where the annotated copies go: no two alike, and none like a photo's own name."""
-    names: Counter[str] = Counter()
-    targets = []
-    for photo in photos:
-        names[photo.stem] += 1
-        count = f"_{names[photo.stem]}" if names[photo.stem] > 1 else ""
-        targets.append(folder / f"{photo.stem}_headpose{count}.jpg")
-    return targets
-
-
-def head_record(head: Head) -> dict[str, Any]:
-    """A head as JSON: box in pixels, angles of the paper and their one-sigma in degrees."""
-    yaw, pitch, roll = (round(float(angle), 3) for angle in head.paper_angles_deg)
-    record = {"face_id": head.face_id} if head.face_id else {}
-    return record | {
-        "box": [round(float(side), 2) for side in head.box],
-        "score": round(head.score, 4),
-        "yaw_deg": yaw,
-        "pitch_deg": pitch,
-        "roll_deg": roll,
-        "std_deg": [round(float(std), 3) for std in head.std_deg],
-    }
-
-
-def _records(frame: Frame) -> list[dict[str, Any]]:
-    return [head_record(head) for head in frame.heads]
-
-
-def _line(**record: Any) -> str:
-    return json.dumps(record, allow_nan=False)
-
-
-@contextmanager
-def _text_file(path: Path | None) -> Iterator[TextIO]:
-    """A text file that appears when the block ends; without a path it goes nowhere."""
-    if path is None:
-        with Path(os.devnull).open("w") as file:
-            yield file
-    else:
-        with appearing(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-            yield file
-
-
-def say(message: str) -> None:
-    print(f"headpose: {message}", file=sys.stderr)
+    bar: Iterable[Any] = tqdm(items, total=total, unit=unit, disable=True if args.quiet else None)
+    return bar

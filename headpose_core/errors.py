@@ -14,3 +14,7 @@ class DeviceError(RuntimeError):
 
 class ImageError(ValueError):
     """A picture cannot be read, or an array is not an image of the expected shape and type."""
+
+
+class BagError(ValueError):
+    """A bag cannot be read, or does not have what was asked for."""

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,6 +45,30 @@ class VideoReader:
             told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
             stamp = told if told > stamp else stamp + 1.0 / self.fps
             yield stamp, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+
+
+def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:
+    """A camera by its number, or by what else OpenCV opens (rtsp://..., a pipeline), and its rate.
+
+    Raises ImageError, with the cameras that are there, when it does not open.
+    """
+    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
+    if not capture.isOpened():
+        found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "no /dev/video*"
+        raise ImageError(f"camera {source}: expected one that OpenCV can open, there is {found}")
+    fps = capture.get(cv2.CAP_PROP_FPS)
+    return capture, fps if 0.0 < fps < 1000.0 else _FALLBACK_FPS
+
+
+def capture_images(
+    capture: cv2.VideoCapture, clock: Callable[[], float]
+) -> Iterator[tuple[float, Image]]:
+    """What a camera sees, with the time of the clock, in seconds, until it ends."""
+    while True:
+        done, image = capture.read()
+        if not done:
+            return
+        yield clock(), np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @contextmanager

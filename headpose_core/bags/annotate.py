@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag through the pipeline: what the node would have published, into another bag."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+from rosbags.serde import SerdeError
+
+from headpose_core.bags.messages import Messages
+from headpose_core.bags.reader import Bag, Topic
+from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
+from headpose_core.bags.writer import BagWriter, write_bag
+from headpose_core.compressed_images import image_from_compressed
+from headpose_core.drawing import draw_heads
+from headpose_core.errors import ImageError
+from headpose_core.image_messages import image_from_message
+from headpose_core.messages import (
+    calibration_problem,
+    camera_from_message,
+    head_pose_array,
+    seconds,
+    transforms,
+)
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.records import write_records
+from headpose_core.types import Camera, Frame, Image
+
+POSES, TF, MARKERS = "/head_pose", "/tf", "/head_pose/markers"
+DEBUG_IMAGE = "/head_pose/debug_image/compressed"
+_TYPES = {POSES: "headpose_ros/msg/HeadPoseArray", TF: "tf2_msgs/msg/TFMessage"}
+_JPEG_QUALITY = 90
+
+
+@dataclass(frozen=True)
+class BagTask:
+    """One bag and what to make of it.
+
+    out: .mcap file. jsonl, csv: the poses as text. image_topic, camera_info: found when None.
+    copy: the bag's own messages go into ``out`` too. debug_images: annotated images as well.
+    every: only every n-th image.
+    """
+
+    source: Path
+    out: Path | None = None
+    jsonl: Path | None = None
+    csv: Path | None = None
+    image_topic: str | None = None
+    camera_info: str | None = None
+    copy: bool = False
+    debug_images: bool = False
+    every: int = 1
+
+
+@dataclass
+class BagResult:
+    """What became of the images of a bag.
+
+    skipped: reasons and how many images. notes: what else one should know. interrupted: it was
+    stopped before the end; the files hold what came before.
+    """
+
+    images: int = 0
+    heads: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+
+def annotate(
+    task: BagTask,
+    pipeline: HeadPosePipeline,
+    *,
+    stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, count: items,
+) -> BagResult:
+    """Run the images of a bag through the pipeline and write the files of the task.
+
+    stop: asked before each message; when it says so, the files are finished as they are.
+    progress: wraps the loop over the images, of which there are so many.
+    Raises BagError when the bag, or an image topic in it, cannot be found.
+    """
+    with ExitStack() as stack:
+        bag = stack.enter_context(Bag(task.source))
+        messages = Messages()
+        images = find_images(bag, task.image_topic)
+        run = _Run(task, pipeline, messages, images)
+        run.camera_topic = find_camera_info(bag, task.camera_info, images)
+        run.record = stack.enter_context(write_records(task.jsonl, task.csv))
+        if task.out:
+            run.begin(stack.enter_context(write_bag(task.out, messages)), bag)
+        run.find_camera(bag)
+        topics = {run.image_topic.name, run.camera_topic, *run.copied} - {""}
+        for topic, stamp_ns, data in progress(bag.messages(topics), bag.count(topics)):
+            if stop():
+                run.result.interrupted = True
+                break
+            run.take(topic, stamp_ns, data)
+    run.result.notes += bag.lost
+    return run.result
+
+
+class _Run:
+    """The state of one run over a bag."""
+
+    def __init__(
+        self,
+        task: BagTask,
+        pipeline: HeadPosePipeline,
+        messages: Messages,
+        image_topic: Topic,
+    ) -> None:
+        self.task, self.pipeline, self.messages = task, pipeline, messages
+        self.image_topic, self.camera_topic = image_topic, ""
+        self.result = BagResult()
+        self.record: Callable[[Frame], None] = lambda frame: None
+        self.copied: dict[str, Topic] = {}
+        self._writer: BagWriter | None = None
+        self._camera: Camera | None = None
+        self._calibration = ""
+        self._count = 0
+
+    def begin(self, writer: BagWriter, bag: Bag) -> None:
+        """Write a bag, with the other topics of the one that is read if that was asked for."""
+        self._writer = writer
+        for name, type_name in _TYPES.items():
+            writer.announce(name, type_name)
+        if not self.task.copy:
+            return
+        ours = {POSES, MARKERS, DEBUG_IMAGE}
+        for topic in bag.topics.values():
+            if topic.name not in ours and writer.can_copy(topic):
+                self.copied[topic.name] = topic
+            else:
+                reason = "is written anew" if topic.name in ours else "has an unknown type"
+                self.result.notes.append(f"{topic.name} is not copied: it {reason}")
+
+    def find_camera(self, bag: Bag) -> None:
+        """The first calibration holds for the images before it, too."""
+        if not self.camera_topic:
+            self.result.notes.append("no camera_info: angles only, no position, no TF")
+            return
+        for _, _, data in bag.messages([self.camera_topic]):
+            self._take_camera_info(data)
+            return
+
+    def take(self, topic: str, stamp_ns: int, data: bytes) -> None:
+        """One message of the bag."""
+        if topic in self.copied and self._writer:
+            self._writer.copy(self.copied[topic], data, stamp_ns)
+        if topic == self.camera_topic:
+            self._take_camera_info(data)
+        elif topic == self.image_topic.name:
+            self._count += 1
+            if (self._count - 1) % self.task.every == 0:
+                self._take_image(stamp_ns, data)
+
+    def _take_camera_info(self, data: bytes) -> None:
+        try:
+            info = self.messages.deserialize(data, "sensor_msgs/msg/CameraInfo")
+            self._camera = camera_from_message(info)
+        except (SerdeError, ValueError) as error:
+            self.result.skipped[f"camera_info: {error}"] += 1
+
+    def _take_image(self, stamp_ns: int, data: bytes) -> None:
+        try:
+            message = self.messages.deserialize(data, self.image_topic.type_name)
+            is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
+            image = (image_from_compressed if is_compressed else image_from_message)(message)
+        except (SerdeError, ImageError) as error:
+            self.result.skipped[str(error)] += 1
+            return
+        size = (image.shape[1], image.shape[0])
+        camera = None if (problem := calibration_problem(self._camera, size)) else self._camera
+        if problem != self._calibration:
+            self._calibration = problem
+            if self.camera_topic and problem:
+                self.result.notes.append(f"{problem}: angles only, no position, no TF")
+        frame = self.pipeline(image, seconds(message.header.stamp), camera)
+        self.result.images += 1
+        self.result.heads += len(frame.heads)
+        self.record(frame)
+        if self._writer:
+            for topic, made in self._made(frame, image, message.header):
+                self._writer.write(topic, made, stamp_ns)
+
+    def _made(self, frame: Frame, image: Image, header: Any) -> Iterator[tuple[str, Any]]:
+        """What the node publishes for an image."""
+        make, size = self.messages.make, (image.shape[1], image.shape[0])
+        if header.frame_id and (tf := transforms(make, frame, header)).transforms:
+            yield TF, tf
+        yield POSES, head_pose_array(make, frame, header, size)
+        if self.task.debug_images:
+            drawn = cv2.cvtColor(draw_heads(image, frame.heads), cv2.COLOR_RGB2BGR)
+            jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
+            data = jpeg.ravel()
+            yield DEBUG_IMAGE, make(COMPRESSED_IMAGE, header=header, format="jpeg", data=data)

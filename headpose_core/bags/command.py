@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``headpose bag``: one bag here, several at once in processes of their own."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from pathlib import Path
+from threading import Event
+
+from headpose_core.bags.annotate import BagResult, BagTask, annotate
+from headpose_core.commands import INTERRUPTED, progress
+from headpose_core.errors import BagError, DeviceError, ImageError, ModelError
+from headpose_core.options import build_pipeline, output_files, say, stoppable
+from headpose_core.tracking import Tracker
+
+_REASONS_SHOWN = 3
+
+
+def run(args: argparse.Namespace) -> int:
+    """Bags: poses into other bags, JSON lines or tables. A bad bag does not stop the others."""
+    if not (args.out or args.jsonl or args.csv):
+        raise ValueError("nothing to write: give --out, --jsonl or --csv")
+    tasks = _tasks(args)
+    with stoppable() as stopped:
+        results = _in_processes if args.jobs > 1 and len(tasks) > 1 else _one_by_one
+        ended = [_tell(task, result) for task, result in results(tasks, args, stopped)]
+        if stopped():
+            return INTERRUPTED
+    return 0 if all(ended) and len(ended) == len(tasks) else 1
+
+
+def _tasks(args: argparse.Namespace) -> list[BagTask]:
+    sources: list[Path] = args.bags
+    columns = (
+        output_files(sources, getattr(args, name), f".{ending}")
+        for name, ending in (("out", "mcap"), ("jsonl", "jsonl"), ("csv", "csv"))
+    )
+    return [
+        BagTask(
+            source,
+            out,
+            jsonl,
+            table,
+            image_topic=args.image_topic,
+            camera_info=args.camera_info,
+            copy=args.copy,
+            debug_images=args.debug_images,
+            every=args.every,
+        )
+        for source, out, jsonl, table in zip(sources, *columns, strict=True)
+    ]
+
+
+def _one_by_one(
+    tasks: list[BagTask], args: argparse.Namespace, stopped: Callable[[], bool]
+) -> Iterator[tuple[BagTask, BagResult | Exception]]:
+    for task in tasks:
+        if stopped():
+            return
+        yield task, _work(task, args, stopped)
+
+
+def _in_processes(
+    tasks: list[BagTask], args: argparse.Namespace, stopped: Callable[[], bool]
+) -> Iterator[tuple[BagTask, BagResult | Exception]]:
+    """As they come. Ctrl-C reaches this process alone, which tells the others to end."""
+    context = multiprocessing.get_context("spawn")
+    args.quiet = True  # bars of several processes overwrite each other
+    ignore = (signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all processes
+    with (
+        context.Manager() as manager,
+        ProcessPoolExecutor(args.jobs, context, signal.signal, ignore) as pool,
+    ):
+        ending = manager.Event()
+        futures: dict[Future[BagResult | Exception], BagTask] = {
+            pool.submit(_work_until, ending, task, args): task for task in tasks
+        }
+        left = set(futures)
+        while left:
+            done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
+            yield from ((futures[future], future.result()) for future in done)
+            if stopped() and not ending.is_set():
+                ending.set()
+                left -= {future for future in left if future.cancel()}
+
+
+def _work_until(ending: Event, task: BagTask, args: argparse.Namespace) -> BagResult | Exception:
+    return _work(task, args, ending.is_set)
+
+
+def _work(
+    task: BagTask, args: argparse.Namespace, stopped: Callable[[], bool]
+) -> BagResult | Exception:
+    try:
+        pipeline = build_pipeline(args, Tracker())
+        return annotate(
+            task,
+            pipeline,
+            stop=stopped,
+            progress=lambda items, count: progress(items, args, " messages", count),
+        )
+    except (BagError, DeviceError, ImageError, ModelError, OSError) as error:
+        return error
+
+
+def _tell(task: BagTask, result: BagResult | Exception) -> bool:
+    """Say what became of a bag. False when it failed."""
+    if isinstance(result, Exception):
+        say(f"error: {result}")
+        return False
+    for note in result.notes:
+        say(f"warning: {task.source}: {note}")
+    skipped = sum(result.skipped.values())
+    if skipped:
+        say(f"warning: {task.source}: {skipped} messages could not be used:")
+        for reason, count in result.skipped.most_common(_REASONS_SHOWN):
+            say(f"  {count} times: {reason}")
+    outputs = ", ".join(str(path) for path in (task.out, task.jsonl, task.csv) if path)
+    end = ", interrupted" if result.interrupted else ""
+    say(f"{task.source}: {result.images} images, {result.heads} heads{end} -> {outputs}")
+    return result.images > 0

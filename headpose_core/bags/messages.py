@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""ROS messages without ROS: built, written and read by the type store of rosbags."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat, Nodetype
+from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# In an installed package beside the code, in the repository beside the package.
+_DEFINITIONS = next(p for p in (_PACKAGE / "msg", _PACKAGE.parent / "msg") if p.is_dir())
+_IDL_RULE = "=" * 80 + "\n"
+
+
+class Messages:
+    """The messages of ROS 2 and of headpose_ros, by names such as "geometry_msgs/msg/Point".
+
+    store: rosbags' own, which a bag writer wants.
+    """
+
+    def __init__(self) -> None:
+        self.store = get_typestore(Stores.ROS2_JAZZY)
+        for path in sorted(_DEFINITIONS.glob("*.msg")):
+            name = f"headpose_ros/msg/{path.stem}"
+            self.store.register(get_types_from_msg(path.read_text(), name))
+
+    def make(self, type_name: str, /, **fields: Any) -> Any:
+        """A message with these fields; the others have ROS's defaults: zero, empty, false."""
+        known = dict(self.store.fielddefs[type_name][1])
+        if unknown := fields.keys() - known.keys():
+            raise TypeError(f"{type_name} has no fields {sorted(unknown)}")
+        values = {
+            name: self._value(form, fields[name]) if name in fields else self._default(form)
+            for name, form in known.items()
+        }
+        return self.store.types[type_name](**values)
+
+    def serialize(self, message: Any) -> bytes:
+        """CDR, as it lies in a bag."""
+        return bytes(self.store.serialize_cdr(message, message.__msgtype__))
+
+    def deserialize(self, data: bytes, type_name: str) -> Any:
+        """Raises rosbags' SerdeError when the bytes are no such message."""
+        return self.store.deserialize_cdr(data, type_name)
+
+    def register(self, type_name: str, definition: MessageDefinition) -> bool:
+        """Learn a type from the definition that a bag carries. False when that is not possible."""
+        if type_name in self.store.fielddefs:
+            return True
+        if definition.format == MessageDefinitionFormat.NONE:
+            return False
+        types: dict[str, Any] = {}
+        if definition.format == MessageDefinitionFormat.MSG:
+            types.update(get_types_from_msg(definition.data, type_name))
+        else:
+            for part in definition.data.split(_IDL_RULE):
+                # Each part of a compound begins with a line "IDL: name".
+                text = part.partition("\n")[2] if part.startswith("IDL: ") else part
+                types.update(get_types_from_idl(text) if text.strip() else {})
+        new = {name: form for name, form in types.items() if name not in self.store.fielddefs}
+        self.store.register(new)
+        return True
+
+    def _value(self, form: Any, value: Any) -> Any:
+        kind, detail = form
+        is_list = kind in (Nodetype.ARRAY, Nodetype.SEQUENCE)
+        return np.asarray(value, _dtype(detail[0])) if is_list and _dtype(detail[0]) else value
+
+    def _default(self, form: Any) -> Any:
+        kind, detail = form
+        if kind == Nodetype.NAME:
+            return self.make(detail)
+        if kind == Nodetype.BASE:
+            return "" if detail[0] == "string" else _dtype(form)(0).item()
+        element, length = detail
+        length = length if kind == Nodetype.ARRAY else 0
+        if dtype := _dtype(element):
+            return np.zeros(length, dtype)
+        return [self._default(element) for _ in range(length)]
+
+
+def _dtype(form: Any) -> Any:
+    """The NumPy type of a plain number, None for all else."""
+    kind, detail = form
+    if kind != Nodetype.BASE or detail[0] == "string":
+        return None
+    names = {"bool": "bool_", "byte": "uint8", "char": "uint8"}
+    return getattr(np, names.get(detail[0], detail[0]))
