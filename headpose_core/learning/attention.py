@@ -51,7 +51,7 @@ class SelfAttention(nn.Module):
 
     def position_scores(self, queries: Tensor, height: int, width: int) -> Tensor:
         """Scores (N, HEADS, H * W, H * W) of queries (N, HEADS, H * W, depth) by position only."""
-        grid = queries.reshape(-1, HEADS, height, width, queries.shape[-1])
+        grid = queries.reshape(-1, HEADS, height, width, int(queries.shape[-1]))
         across = way_scores(grid, self.columns)  # (N, HEADS, H, W, W)
         down = way_scores(grid.transpose(2, 3), self.rows).transpose(2, 3)  # (N, HEADS, H, W, H)
         scores = down.unsqueeze(-1) + across.unsqueeze(-2)  # (N, HEADS, H, W, H, W)

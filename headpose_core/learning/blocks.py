@@ -97,7 +97,7 @@ class Res2NetBlock(ResidualBlock):
         super().__init__()
         self.outputs = 4 * width
         self.stride = stride
-        part = 26 * width // 64
+        self.part = part = 26 * width // 64
         self.conv1 = conv_bn(inputs, self.SCALES * part, 1)
         self.parts = nn.ModuleList(conv_bn(part, part, 3, stride) for _ in range(self.SCALES - 1))
         self.conv3 = silenced(conv_bn(self.SCALES * part, self.outputs, 1))
@@ -105,7 +105,8 @@ class Res2NetBlock(ResidualBlock):
         self.chained = isinstance(self.shortcut, nn.Identity)
 
     def residual(self, features: Tensor) -> Tensor:
-        *convolved, last = functional.relu(self.conv1(features)).chunk(self.SCALES, dim=1)
+        narrow = functional.relu(self.conv1(features))
+        *convolved, last = torch.split(narrow, self.part, dim=1)
         done: list[Tensor] = []
         for conv, part in zip(self.parts, convolved, strict=True):
             joined = part + done[-1] if self.chained and done else part

@@ -26,10 +26,13 @@ from headpose_core.files import appearing
 from headpose_core.learning.network import HeadPoseNet
 from headpose_core.model_file import INPUT, OUTPUT, ModelMetadata
 from headpose_core.runtime import HeadPoseModel
+from headpose_core.types import FloatArray
 
 OPSET = 17
 # Largest difference of a logit between PyTorch and the exported file, on the same weights.
 PARITY = 1e-4
+# Crops that are put through a network at once.
+BATCH = 128
 # Initialisers in float16 are called after the tensor that they are cast to.
 HALF_SUFFIX = "_half"
 
@@ -41,7 +44,7 @@ def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> f
     the same rounded weights. Raises RuntimeError, and writes nothing, when it exceeds
     `PARITY`; ValueError when a weight does not fit into float16.
     """
-    rounded = round_to_half(fold_normalisation(network))
+    rounded = round_to_half(fold_normalisation(network)).cpu()
     model = store_as_half(to_onnx(rounded))
     helper.set_model_props(model, metadata.to_properties())
     onnx.checker.check_model(model, full_check=True)
@@ -58,7 +61,7 @@ def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> f
 
 def fold_normalisation(network: HeadPoseNet) -> HeadPoseNet:
     """A copy in evaluation mode whose convolutions contain the normalisation behind them."""
-    folded = copy.deepcopy(network).cpu().eval()
+    folded = copy.deepcopy(network).eval()
     for module in folded.modules():
         if not isinstance(module, nn.Sequential) or len(module) != 2:
             continue
@@ -123,16 +126,23 @@ def difference_of_logits(network: HeadPoseNet, path: Path) -> float:
     crops = parity_crops()
     with torch.inference_mode():
         expected = network.eval()(torch.from_numpy(crops)).numpy()
-    return float(np.abs(HeadPoseModel.load(path, device="cpu").infer(crops) - expected).max())
+    model = HeadPoseModel.load(path, device="cpu", backend="onnxruntime")
+    return float(np.abs(model.infer(crops) - expected).max())
 
 
-def shift_by_rounding(network: HeadPoseNet) -> float:
-    """Largest change of an angle in degrees that rounding to float16 makes, on test crops."""
-    crops = torch.from_numpy(parity_crops())
-    folded = fold_normalisation(network)
+def angles_by_rounding(
+    network: HeadPoseNet, crops: NDArray[np.uint8]
+) -> tuple[FloatArray, FloatArray]:
+    """Angles (N, 3) in degrees of crops (N, 112, 112, 3): exact weights, and rounded ones."""
+    exact = fold_normalisation(network).cpu()
+    rounded = round_to_half(exact)
+    parts = np.array_split(crops, -(-len(crops) // BATCH))
     with torch.inference_mode():
-        exact, rounded = folded(crops).numpy(), round_to_half(folded)(crops).numpy()
-    return float(np.abs(decode(exact).mean_deg - decode(rounded).mean_deg).max())
+        before, after = (
+            np.concatenate([one(torch.from_numpy(part)).numpy() for part in parts])
+            for one in (exact, rounded)
+        )
+    return decode(before).mean_deg, decode(after).mean_deg
 
 
 def parity_crops() -> NDArray[np.uint8]:

@@ -14,12 +14,15 @@ def some_crops(size: int = 112) -> torch.Tensor:
     return torch.randint(0, 256, (4, size, size, 3), dtype=torch.uint8, generator=generator)
 
 
-def trained(config: NetworkConfig) -> HeadPoseNet:
-    """A network whose normalisations and branches are not at their initial values."""
+def trained(config: NetworkConfig, crops: torch.Tensor | None = None) -> HeadPoseNet:
+    """A network whose normalisations and branches are not at their initial values.
+
+    crops: what the normalisations have their statistics from, by default `some_crops`.
+    """
     torch.manual_seed(1)
     network = HeadPoseNet(config)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    network.train()(some_crops())
+    network.train()(some_crops() if crops is None else crops)
     return network.eval()

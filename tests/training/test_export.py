@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from headpose_core.crop import CROP_RULE
+from headpose_core.learning.backbones import BACKBONES
 from headpose_core.learning.export import (
     export_model,
     fold_normalisation,
@@ -21,26 +23,39 @@ from headpose_core.learning.export import (
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
 from headpose_core.learning.restore import restore_network
 from headpose_core.runtime import HeadPoseModel
+from tests.learning.drawn_faces import write_shard
+from tests.learning.trained import trained
 from tests.tiny_models import METADATA, write_tiny_model
+from training.export import ExportConfig, export
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def like_trained(config: NetworkConfig) -> HeadPoseNet:
+    """A network in the state of one that was trained on the test crops."""
+    return trained(config, torch.from_numpy(parity_crops()))
+
+
 @pytest.fixture(scope="module")
 def network() -> HeadPoseNet:
-    """A small network with statistics, scales and branches of a trained one."""
-    torch.manual_seed(0)
-    network = HeadPoseNet(NetworkConfig(width=8))
-    with torch.no_grad():
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    network.train()(torch.from_numpy(parity_crops()))
-    return network.eval()
+    return like_trained(NetworkConfig(width=8))
 
 
 def logits(network: HeadPoseNet, crops: np.ndarray) -> np.ndarray:
     with torch.inference_mode():
         return network(torch.from_numpy(crops)).numpy()
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_every_backbone_can_be_exported(backbone: str, tmp_path: Path) -> None:
+    network = like_trained(NetworkConfig(backbone, 8, (1, 1, 1, 2)))
+    path = tmp_path / "model.onnx"
+    assert export_model(network, METADATA, path) <= 1e-4
+    model, crops = HeadPoseModel.load(path, backend="onnxruntime"), parity_crops()
+    expected = logits(network, crops)
+    assert np.ptp(expected, axis=0).max() > 0.5  # the crops are told apart
+    for some in (crops[:1], crops[:3], crops):
+        np.testing.assert_allclose(model.infer(some), expected[: len(some)], atol=0.02)
 
 
 def test_folding_keeps_the_function_and_leaves_no_normalisation(network: HeadPoseNet) -> None:
@@ -65,18 +80,41 @@ def test_the_file_computes_what_the_network_does(network: HeadPoseNet, tmp_path:
     np.testing.assert_allclose(model.infer(crops), logits(rounded, crops), atol=1e-4)
 
 
-def test_training_can_start_from_an_exported_file(network: HeadPoseNet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("backbone", ["resnet18", "lite"])
+def test_training_can_start_from_an_exported_file(backbone: str, tmp_path: Path) -> None:
+    network = like_trained(NetworkConfig(backbone, 8))
     path = tmp_path / "model.onnx"
     export_model(network, METADATA, path)
     crops = parity_crops()
-    restored = restore_network(path, "resnet18", crops)
+    restored = restore_network(path, backbone, crops)
     np.testing.assert_allclose(logits(restored, crops), logits(network, crops), atol=0.02)
     # The normalisations are in tune: with the statistics of a batch it does about the same.
     in_training = logits(restored.train(), crops)
     np.testing.assert_allclose(in_training, logits(network, crops), atol=0.05)
     assert restored.config == network.config
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "message"),
+    [
+        (NetworkConfig("lite", 8), "resnet18", "size of tensor"),
+        (NetworkConfig("resnet18", 8, (1, 1, 1, 1)), "resnet18", "stages.0.1.conv1"),
+        (NetworkConfig("resnet18", 8, (2, 2, 2, 3)), "resnet18", "no place for .*stages.3.2"),
+        (NetworkConfig("botnet101", 4), "botnet101", "no place for .*attention.qkv"),
+    ],
+)
+def test_a_file_that_would_be_restored_in_part_is_refused(
+    config: NetworkConfig, asked: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.onnx"
+    export_model(like_trained(config), METADATA, path)
+    with pytest.raises(ValueError, match=rf"expected an exported {asked} in .*{message}"):
+        restore_network(path, asked, parity_crops()[:1])
+
+
+def test_a_file_without_a_backbone_is_no_start(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"expected an exported resnet18 in .*tiny.onnx"):
-        restore_network(write_tiny_model(tmp_path / "tiny.onnx"), "resnet18", crops)
+        restore_network(write_tiny_model(tmp_path / "tiny.onnx"), "resnet18", parity_crops())
 
 
 def test_weights_are_stored_in_half_and_used_in_single_precision(
@@ -145,9 +183,31 @@ def test_the_command_line(network: HeadPoseNet, tmp_path: Path) -> None:
         command.split(), cwd=REPOSITORY, capture_output=True, text=True, check=True
     )
     assert "largest difference of a logit" in done.stdout
+    assert re.search(r"float16 storage changes angles of 8 test crops by at most ", done.stdout)
     model = onnx.load(tmp_path / "out" / "m.onnx")
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(properties["temperature"]) == [1.5, 0.7, 0.9]
     assert json.loads(properties["crop"]) == CROP_RULE
     assert json.loads(properties["metrics"])["aflw2000"]["mae"]["mean"] == 2.0
     assert properties["git_hash"]
+
+
+def test_the_change_of_the_error_by_rounding_is_said(
+    network: HeadPoseNet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_shard(tmp_path / "faces", number=0, count=9)
+    save_weights(tmp_path / "w.safetensors", network, {})
+    data = (f"rendered:{tmp_path}/faces",)
+    export(ExportConfig(tmp_path / "w.safetensors", tmp_path / "m.onnx", data=data, faces=5))
+    said = re.search(
+        r"MAE on 5 faces from (\S+) to (\S+) deg \((\S+)\), angles by at most (\S+) deg",
+        capsys.readouterr().out,
+    )
+    assert said
+    before, after, change, largest = map(float, said.groups())
+    assert before > 1.0 and 0.0 < abs(change) <= largest < 0.1
+    assert after - before == pytest.approx(change, abs=2e-3)
+    (tmp_path / "none").mkdir()
+    nothing = (f"rendered:{tmp_path}/none",)
+    with pytest.raises(FileNotFoundError, match="expected labelled faces in rendered:"):
+        export(ExportConfig(tmp_path / "w.safetensors", tmp_path / "m.onnx", data=nothing))
