@@ -72,7 +72,9 @@ def best_range(counts: FloatArray, low: float, high: float) -> Range:
         rounded = (np.clip(levels, 0, LEVELS) - candidate.zero) * candidate.scale
         return float(counts @ (centres - rounded) ** 2)
 
-    candidates = [Range(low * factor, high * factor) for factor in np.linspace(0.3, 1.0, 71)]
+    candidates = [
+        Range(low * factor, high * factor) for factor in np.linspace(0.3, 1.0, 71).tolist()
+    ]
     return min(candidates, key=error)
 
 
