@@ -34,14 +34,22 @@ def seconds(stamp: Any) -> float:
 
 
 def camera_from_message(info: Any) -> Camera:
-    """The camera that a CameraInfo describes, calibrated or not."""
-    return Camera(
-        width=info.width,
-        height=info.height,
-        K=np.array(info.k, np.float64).reshape(3, 3),
-        D=np.array(info.d, np.float64),
-        distortion_model=info.distortion_model,
-    )
+    """The camera of the images that a CameraInfo comes with, calibrated or not.
+
+    K in the message belongs to the whole sensor; the images show its region of interest (all of it
+    when that is empty), of which binning makes one pixel of several (REP 104).
+    """
+    bins = np.maximum((info.binning_x, info.binning_y), 1)
+    whole = not (info.roi.width and info.roi.height)
+    corner = np.zeros(2) if whole else np.array([info.roi.x_offset, info.roi.y_offset])
+    shown = (info.width, info.height) if whole else (info.roi.width, info.roi.height)
+    width, height = (np.array(shown) // bins).tolist()
+    K = np.array(info.k, np.float64).reshape(3, 3)
+    # Whole numbers are the middles of pixels, and the corner of the image is half a pixel off.
+    K[:2, 2] -= corner - 0.5
+    K[:2] /= bins[:, None]
+    K[:2, 2] -= 0.5
+    return Camera(width, height, K, np.array(info.d, np.float64), info.distortion_model)
 
 
 def calibration_problem(camera: Camera | None, image_size: tuple[int, int] | None) -> str:

@@ -3,13 +3,22 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from headpose_core.camera import is_calibrated, ray_rotation, sellion_positions, viewing_ray
+from headpose_core.camera import (
+    is_calibrated,
+    ray_rotation,
+    same_calibration,
+    sellion_positions,
+    viewing_ray,
+)
+from headpose_core.messages import camera_from_message
 from headpose_core.rotation import geodesic_deg, matrix_from_angles
 from headpose_core.types import Camera
 
@@ -89,6 +98,55 @@ def test_real_calibrations_are_calibrated(model: str) -> None:
     assert is_calibrated(Camera(640, 480, K, np.zeros(5), "something"))
 
 
+def camera_info(model: str = "", **fields: object) -> SimpleNamespace:
+    """A CameraInfo of 640x480 with what a ROS message has beside it."""
+    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
+    known = {"width": 640, "height": 480, "k": K.ravel(), "d": MODELS[model]}
+    known |= {"distortion_model": model, "binning_x": 0, "binning_y": 0, "roi": roi}
+    return SimpleNamespace(**{**known, **fields})
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("binning", "bins"), [((0, 0), (1, 1)), ((2, 4), (2, 4))])
+@pytest.mark.parametrize("region", [(0, 0, 0, 0), (120, 80, 320, 240)])
+def test_region_and_binning_leave_the_rays_as_they_are(
+    model: str, binning: tuple[int, int], bins: tuple[int, int], region: tuple[int, ...]
+) -> None:
+    x, y, width, height = region
+    roi = SimpleNamespace(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False)
+    info = camera_info(model, binning_x=binning[0], binning_y=binning[1], roi=roi)
+    cam = camera_from_message(info)
+    expected = (width or 640) // bins[0], (height or 480) // bins[1]
+    assert (cam.width, cam.height) == expected
+    points = np.array([[0.1, -0.1, 1.0], [-0.2, 0.05, 1.0], [0.0, 0.0, 1.0]])
+    # In edges instead of middles of pixels, cutting and binning are plain arithmetic.
+    edges = project(camera(model), points) + 0.5
+    delivered = (edges - (x, y)) / bins - 0.5
+    rays = points / np.linalg.norm(points, axis=1, keepdims=True)
+    np.testing.assert_allclose(viewing_ray(cam, delivered), rays, atol=2e-6)
+
+
+def test_an_empty_region_is_the_whole_image_wherever_it_begins() -> None:
+    roi = SimpleNamespace(x_offset=9, y_offset=9, width=0, height=0, do_rectify=False)
+    cam = camera_from_message(camera_info(roi=roi))
+    np.testing.assert_array_equal(cam.K, K)
+    assert (cam.width, cam.height) == (640, 480)
+
+
+@pytest.mark.parametrize("k", [np.zeros(9), np.full(9, np.nan)])
+def test_an_uncalibrated_message_stays_uncalibrated(k: np.ndarray) -> None:
+    assert not is_calibrated(camera_from_message(camera_info(k=k, binning_x=2)))
+
+
+def test_a_camera_stays_the_same_while_its_lens_breathes() -> None:
+    assert same_calibration(None, None)
+    assert not same_calibration(camera(), None)
+    assert same_calibration(camera("plumb_bob"), camera("plumb_bob", K + 0.5))
+    assert not same_calibration(camera(), camera(matrix=K * (1.1, 1, 1)))
+    assert not same_calibration(camera(), camera("plumb_bob"))
+    assert not same_calibration(camera(), Camera(320, 240, K))
+
+
 unit_rays = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda v: np.linalg.norm(v) > 0.1)
 
 
@@ -103,10 +161,18 @@ def test_ray_rotation_is_the_smallest_rotation_onto_the_ray(vector: tuple[float,
     assert geodesic_deg(R, np.eye(3)) == pytest.approx(angle, abs=1e-3)
 
 
-def seen_box(cam: Camera, centre: np.ndarray, rotation: np.ndarray, height_m: float) -> np.ndarray:
+@given(st.lists(unit_rays, min_size=1, max_size=4))
+def test_rotations_onto_many_rays_are_those_onto_each(vectors: list[tuple[float, ...]]) -> None:
+    rays = np.array(vectors) / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_array_equal(ray_rotation(rays), [ray_rotation(ray) for ray in rays])
+
+
+def seen_box(
+    cam: Camera, centre: np.ndarray, rotation: np.ndarray, height_m: float, points: int = 20_000
+) -> np.ndarray:
     """The pixels that a face-sized ellipsoid covers, from points on its surface."""
     rng = np.random.default_rng(0)
-    surface = rng.normal(size=(20_000, 3))
+    surface = rng.normal(size=(points, 3))
     surface /= np.linalg.norm(surface, axis=1, keepdims=True)
     surface *= np.array([0.71, 0.92, 0.61]) / 2 * height_m
     pixels = project(cam, surface @ rotation.T + centre)
@@ -142,3 +208,26 @@ def test_position_scales_with_the_size_of_the_face_and_doubt_with_distance() -> 
     assert far[2] > 1.8 * near[2]
     assert far_cov[2, 2] > 3.5 * near_cov[2, 2]
     assert near_cov[2, 2] > near_cov[0, 0]
+
+
+@pytest.mark.parametrize("place", [(0.1, 0.05, 0.5), (-0.9, 0.5, 2.0), (0.4, -0.3, 5.0)])
+def test_position_covariance_agrees_with_monte_carlo(place: tuple[float, ...]) -> None:
+    """Heads that differ in size by a tenth, under boxes as inexact as a detector's."""
+    rng, cam = np.random.default_rng(4), camera()
+    ray = np.array(place) / np.linalg.norm(place)
+    about_ray = matrix_from_angles((25.0, -10.0, 5.0))
+    boxes, truth = [], []
+    for _ in range(400):
+        height_m = 0.19 * (1.0 + 0.1 * rng.normal())
+        rotation = ray_rotation(ray) @ about_ray
+        box = seen_box(cam, np.array(place), rotation, height_m, points=1000)
+        shift_px = 0.05 * height_m * K[0, 0] / place[2] * rng.normal(size=2)
+        boxes.append(box + np.tile(shift_px, 2) + rng.normal(size=4))
+        truth.append(np.array(place) + rotation @ (height_m * np.array([0.0, -0.11, -0.21])))
+    found, covariances = sellion_positions(cam, boxes, [about_ray] * 400, 0.19)
+    off = found - truth
+    share = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariances), off).mean() / 3
+    assert 0.7 < share < 1.3
+    told = np.sqrt(np.einsum("i,nij,j->n", ray, covariances, ray))
+    assert (off @ ray).std() == pytest.approx(np.median(told), rel=0.2)
+    assert (off - (off @ ray)[:, None] * ray).std() < 0.1 * 0.19

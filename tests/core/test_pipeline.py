@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,14 @@ from headpose_core.bins import BIN_CENTRES_DEG
 from headpose_core.camera import ray_rotation, viewing_ray
 from headpose_core.detection import GivenBoxes
 from headpose_core.errors import ImageError
+from headpose_core.filtering import FilterSettings
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.rotation import geodesic_deg, matrix_from_angles, orientation_covariance
+from headpose_core.rotation import (
+    angles_from_matrix,
+    geodesic_deg,
+    matrix_from_angles,
+    orientation_covariance,
+)
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
 from headpose_core.types import Camera
@@ -98,6 +106,91 @@ def test_a_calibrated_camera_turns_the_pose_by_the_ray_of_the_face(model):
     assert np.linalg.norm(np.cross(ray, head.position)) < 0.2
     assert head.position[2] > 0
     assert (np.linalg.eigvalsh(head.position_covariance) > 0).all()
+
+
+def test_covariance_in_the_optical_frame_agrees_with_monte_carlo(model):
+    """Angles drawn with the spread that the head tells, turned by its ray."""
+    pipeline = HeadPosePipeline(GivenBoxes(BOXES[1:2]), model)
+    (head,) = pipeline(painted(BOXES[1:2], [[200, 90, 150]]), 0.0, CAMERA).heads
+    drawn = np.random.default_rng(0).normal(head.paper_angles_deg, head.std_deg, (100_000, 3))
+    orientations = head.ray_rotation @ matrix_from_angles(drawn)
+    turns = orientations @ (head.ray_rotation @ head.rotation).T
+    parts = [turns[:, i, j] - turns[:, j, i] for i, j in ((2, 1), (0, 2), (1, 0))]
+    vectors = np.stack(parts, axis=1) / 2  # of a small turn
+    measured = vectors.T @ vectors / len(vectors)
+    np.testing.assert_allclose(measured, head.covariance, atol=0.03 * np.trace(measured))
+    untold = head.ray_rotation.T @ head.covariance @ head.ray_rotation
+    assert np.abs(measured - untold).max() > 0.1 * np.trace(measured)
+
+
+def test_orientations_are_filtered_along_a_track_and_paper_angles_are_not(model):
+    pipeline = HeadPosePipeline(GivenBoxes(BOXES[:1]), model, Tracker())
+    before, after = [[100, 128, 128]], [[180, 128, 128]]
+    pipeline(painted(BOXES[:1], before), 0.0, CAMERA)
+    (head,) = pipeline(painted(BOXES[:1], after), 1 / 30, CAMERA).heads
+    own = matrix_from_angles(head.paper_angles_deg)
+    held_back = geodesic_deg(head.rotation, own)
+    assert held_back > 3.0
+    # What it lags behind is told.
+    lag = np.radians(held_back)
+    assert np.trace(head.covariance) > lag**2
+
+    pipeline.config = replace(pipeline.config, filter=FilterSettings(enabled=False))
+    (head,) = pipeline(painted(BOXES[:1], after), 2 / 30, CAMERA).heads
+    np.testing.assert_allclose(head.rotation, own, atol=1e-12)
+
+
+def test_a_head_that_moves_sideways_without_turning_is_not_held_back(model):
+    """About its ray it turns, in the optical frame it does not: that is where it is filtered."""
+    pipeline = HeadPosePipeline(None, model, Tracker())
+    places = np.arange(60, 580, 40)
+    orientation = matrix_from_angles((5.0, -10.0, 3.0))
+    for i, x in enumerate(places):
+        box = np.array([[x - 30, 200, x + 30, 270]], np.float32)
+        about_ray = ray_rotation(viewing_ray(CAMERA, (x, 235.0))).T @ orientation
+        levels = (angles_from_matrix(about_ray) - BIN_CENTRES_DEG[0]) / 3 / 61 * 255
+        pipeline.detector = GivenBoxes(box)
+        image = painted(box, [np.round(levels)])
+        (head,) = pipeline(image, i / 30, CAMERA).heads
+        # Colours are whole numbers: 0.7 degrees of an angle each.
+        assert geodesic_deg(head.ray_rotation @ head.rotation, orientation) < 1.5
+        assert geodesic_deg(head.rotation, matrix_from_angles(head.paper_angles_deg)) < 1.5
+    assert head.track_age == len(places)
+
+
+def test_a_moving_camera_is_filtered_in_the_fixed_frame(model):
+    """The camera rolls; told so, the still head is not smeared; with NaN it is not filtered."""
+    roll = matrix_from_angles((0.0, 0.0, 20.0))
+    image, turned = (
+        painted(BOXES[:1], [[128, 128, round((roll_deg + 91.5) / 3 / 61 * 255)]])
+        for roll_deg in (0.0, -20.0)
+    )
+    for axes, most, least in ((roll, 1.0, 0.0), (None, 20.0, 5.0), (roll * np.nan, 1e-6, 0.0)):
+        pipeline = HeadPosePipeline(GivenBoxes(BOXES[:1]), model, Tracker())
+        pipeline(image, 0.0, None, None if axes is None else np.eye(3))
+        (head,) = pipeline(turned, 1 / 30, None, axes).heads
+        held_back = geodesic_deg(head.rotation, matrix_from_angles(head.paper_angles_deg))
+        assert least <= held_back <= most
+
+
+@pytest.mark.parametrize(
+    ("camera", "size"),
+    [
+        (None, (480, 640)),
+        (replace(CAMERA, K=CAMERA.K * (1.3, 1, 1)), (480, 640)),
+        (CAMERA, (600, 640)),
+    ],
+)
+def test_another_camera_is_not_filtered_with_the_last_one(model, camera, size):
+    pipeline = HeadPosePipeline(GivenBoxes(BOXES[:1]), model, Tracker())
+    (first,) = pipeline(painted(BOXES[:1], [[100, 128, 128]]), 0.0, CAMERA).heads
+    image = np.zeros((*size, 3), np.uint8)
+    image[:480] = painted(BOXES[:1], [[180, 128, 128]])
+    (head,) = pipeline(image, 1 / 30, camera).heads
+    np.testing.assert_allclose(
+        head.rotation, matrix_from_angles(head.paper_angles_deg), atol=1e-12
+    )
+    assert (head.face_id == first.face_id) == (size == (480, 640))
 
 
 def test_correction_can_be_switched_off(model):
