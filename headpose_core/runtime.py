@@ -138,7 +138,10 @@ class HeadPoseModel:
         return crop_faces(image, square_boxes(boxes))
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB."""
+        """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB.
+
+        Raises DeviceError when the device fails at it.
+        """
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != INPUT_SHAPE:
             raise ValueError(
                 f"expected crops as (N, {', '.join(map(str, INPUT_SHAPE))}) uint8, "
@@ -146,7 +149,10 @@ class HeadPoseModel:
             )
         if not len(crops):  # an image without a face; not every provider takes an empty batch
             return np.empty((0, *OUTPUT_SHAPE), np.float32)
-        return self._backend.infer(crops)
+        try:
+            return self._backend.infer(crops)
+        except Exception as error:  # the errors of the runtimes have no common base
+            raise DeviceError(f"{self.backend} on {self.device}: {error}") from error
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and calibrated spreads of logits (N, 3, 62)."""

@@ -14,7 +14,6 @@ import tempfile
 import time
 from typing import Any
 
-import numpy as np
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
@@ -22,20 +21,22 @@ from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
-from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
 
 from headpose_core import __version__
-from headpose_core.crop import CROP_SIZE
-from headpose_core.detection import YuNet
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.tracking import Tracker
+from headpose_ros.frames import FixedFrame
 from headpose_ros.health import Budget, Health
-from headpose_ros.outputs import NEWEST_ONLY
+from headpose_ros.inputs import Inputs
+from headpose_ros.lifecycle import answer_refused_transitions
+from headpose_ros.loading import load_model, load_pipeline
+from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters
 from headpose_ros.processor import ImageProcessor, told
-from headpose_ros.worker import LatestWorker
+from headpose_ros.worker import still_running
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -45,14 +46,20 @@ class HeadPoseNode(LifecycleNode):
 
     def __init__(self, **options: Any) -> None:
         super().__init__("headpose", **options)
+        answer_refused_transitions(self)
         self.parameters = Parameters(self)
         self._health = Health()
         self._state = "unconfigured"
+        self._enabled = True
+        self._configuration: dict[str, Any] = {}
         self._processor: ImageProcessor | None = None
-        self._worker: LatestWorker[Image] | None = None
-        self._inputs: list[Any] = []
+        self._inputs: Inputs | None = None
         # By prefix, for as long as the node runs: no id is given twice.
         self._trackers: dict[str, Tracker] = {}
+        self._failure = ""
+        self._failed = self.create_guard_condition(self._on_failure)
+        self.create_service(Trigger, "~/reset_tracks", self._on_reset_tracks)
+        self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         # A steady clock: diagnostics go on while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
@@ -65,36 +72,29 @@ class HeadPoseNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up. On failure the node says why and can be configured again."""
         try:
-            pipeline = self._build_pipeline()
+            self._configure()
         except Exception as error:  # rclpy would swallow it
-            problem = f"cannot be configured: {told(error)}"
-            self._health.broke(problem)
-            self.get_logger().error(problem)
+            self._broke(f"cannot be configured: {told(error)}")
             return FAILURE
-        self._processor = ImageProcessor(self, self.parameters, self._health, pipeline)
-        self._health.broke("")
+        self._health.configured()
         self._state = "inactive"
         return SUCCESS
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Listen, from now on."""
-        processor = self._processor
-        processor.forget_camera()
-        self._worker = LatestWorker(processor.process)
-        self._inputs = [
-            self.create_subscription(
-                CameraInfo, "camera_info", processor.take_camera_info, NEWEST_ONLY
-            ),
-            self.create_subscription(Image, "image", self._on_image, NEWEST_ONLY),
-        ]
+        """Listen, from now on. On failure the node says why and stays inactive."""
+        try:
+            if self._enabled:
+                self._listen()
+        except Exception as error:
+            self._broke(f"cannot be activated: {told(error)}")
+            return FAILURE
         self._health.activated(time.monotonic())
         self._state = "active"
-        self.get_logger().info(f"active on {self._inputs[1].topic_name}")
         return SUCCESS
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; nothing is published any more when this returns."""
-        self._stop()
+        self._stop_listening()
         self._state = "inactive"
         return SUCCESS
 
@@ -119,55 +119,126 @@ class HeadPoseNode(LifecycleNode):
         self._release()
         super().destroy_node()
 
-    def _build_pipeline(self) -> HeadPosePipeline:
-        values = self.parameters
-        detector = YuNet(values["detector_model"] or None, threads=values["threads"])
-        model = HeadPoseModel.load(
-            values["model"] or None,
-            device=values["device"],
-            backend=values["backend"],
-            threads=values["threads"],
-            allow_cpu_fallback=values["allow_cpu_fallback"],
-        )
-        model.infer(np.zeros((1, CROP_SIZE, CROP_SIZE, 3), np.uint8))  # the first one is slow
-        self.get_logger().info(
-            f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
-            f"device asked: {model.device_asked}, got: {model.device} ({model.backend})"
-        )
+    def _configure(self) -> None:
+        values = self._configuration = self.parameters.at_configure()
         prefix = values["id_prefix"]
         tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
-        tracker.reset()
-        return HeadPosePipeline(
-            detector, model, tracker, PipelineConfig(max_faces=values["max_faces"])
+        pipeline = load_pipeline(values, tracker, self.get_logger().warning)
+        model = pipeline.model
+        self.get_logger().info(
+            f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
+            f"device asked: {values['device']}, got: {model.device} ({model.backend})"
+        )
+        frame = values["filter.frame"]
+        self._processor = ImageProcessor(
+            self,
+            self.parameters,
+            self._health,
+            pipeline,
+            Outputs(self),
+            FixedFrame(self, frame) if frame else None,
+            self._on_device_error,
         )
 
-    def _stop(self) -> None:
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        self._inputs = []
-        if self._worker is not None and self._worker.stop():
-            self._health.image_dropped()
-        self._worker = None
+    def _listen(self) -> None:
+        processor = self._processor
+        transport = self._configuration["image_transport"]
+        self._inputs = Inputs(
+            self,
+            self.parameters,
+            self._health,
+            transport,
+            processor.take_image,
+            processor.take_camera_info,
+        )
+        processor.start()
+        self.get_logger().info(f"listens to {self._inputs.image_topic} ({transport})")
+
+    def _stop_listening(self) -> None:
+        if self._inputs:
+            self._inputs.close()
+            self._processor.stop()
+        self._inputs = None
 
     def _release(self) -> None:
-        self._stop()
-        if self._processor is not None:
+        self._stop_listening()
+        if self._processor:
             self._processor.close()
         self._processor = None
 
-    def _on_image(self, message: Image) -> None:
-        if self._worker is None:
-            return  # came together with the request to deactivate
-        dropped = self._worker.put(message)
-        self._health.image_came(time.monotonic(), dropped=dropped)
+    def _broke(self, problem: str) -> None:
+        self._health.broke(problem)
+        self.get_logger().error(problem)
+
+    def _on_device_error(self, pipeline: HeadPosePipeline, error: DeviceError) -> None:
+        """In the worker's thread: goes on with the CPU, or has the node stop."""
+        model, values = pipeline.model, self._configuration
+        problem = f"the device {model.device} failed ({error})"
+        if values["allow_cpu_fallback"] and model.device != "cpu":
+            try:
+                pipeline.model = load_model(
+                    values, self.get_logger().warning, device="cpu", backend=values["backend"]
+                )
+            except (DeviceError, ModelError) as second:
+                problem = f"{problem}, and the CPU cannot take over ({second})"
+            else:
+                problem = f"{problem}: the CPU has taken over"
+                self._health.fell_back(problem)
+                self.get_logger().error(problem)
+                return
+        self._failure = f"{problem}: configure the node again"
+        self._failed.trigger()
+
+    def _on_failure(self) -> None:
+        """What cannot go on ends where it can be configured again."""
+        self._broke(self._failure)
+        if self._state == "active":
+            self.trigger_deactivate()
+        if self._state == "inactive":
+            self.trigger_cleanup()
+
+    def _on_reset_tracks(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        response.success = self._processor is not None
+        if self._processor:
+            self._processor.forget_tracks()
+        response.message = (
+            "all faces are new in the next image"
+            if response.success
+            else f"there are no tracks: the node is {self._state}"
+        )
+        return response
+
+    def _on_set_enabled(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """Whether to listen while active; holds until it is called again."""
+        self._enabled = request.data
+        if self._state == "active":
+            if not request.data:
+                self._stop_listening()
+            elif self._inputs is None:
+                self._listen()
+                self._health.activated(time.monotonic())
+        response.success = True
+        response.message = f"{'enabled' if request.data else 'disabled'}, {self._state}"
+        return response
 
     def _publish_diagnostics(self) -> None:
+        facts = {
+            "enabled": self._enabled,
+            "image_topic": self._inputs.image_topic if self._inputs else "",
+            "device_asked": self._configuration.get("device", ""),
+            **(self._processor.facts() if self._processor else {}),
+        }
         status = self._health.status(
             time.monotonic(),
             name=f"{self.get_fully_qualified_name()}: head pose".lstrip("/"),
             state=self._state,
+            listening=self._inputs is not None,
             budget=Budget(self.parameters["latency_budget"], self.parameters["latency_grace"]),
-            facts=self._processor.facts() if self._processor else {},
+            facts=facts,
         )
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=[status]))
@@ -180,9 +251,9 @@ def spin(node: HeadPoseNode) -> None:
     while node.context.ok():
         try:
             executor.spin_once()
-        except RuntimeError as error:  # noqa: PERF203 (a transition that this state does not have)
+        except RuntimeError:  # noqa: PERF203 (RCLError: a callback was shut down in the middle)
             if node.context.ok():
-                node.get_logger().error(str(error))
+                raise
 
 
 def main(args: list[str] | None = None) -> int:
@@ -190,15 +261,16 @@ def main(args: list[str] | None = None) -> int:
     if not any(os.environ.get(name) for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR")):
         os.environ["ROS_LOG_DIR"] = tempfile.gettempdir()  # a service without HOME; ROS would end
     rclpy.init(args=args)
-    node = None
+    node, status = None, 0
     try:
         node = HeadPoseNode()
         if node.parameters["autostart"] and not node.autostart():
-            return 1 if node.context.ok() else 0
-        spin(node)
+            status = 1 if node.context.ok() else 0
+        else:
+            spin(node)
     except ParameterException as error:
         get_logger("headpose").fatal(str(error))
-        return 2
+        status = 2
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
@@ -207,7 +279,12 @@ def main(args: list[str] | None = None) -> int:
         if node is not None:
             node.destroy_node()
         rclpy.get_default_context().try_shutdown()  # a signal may have done it already
-    return 0
+    if still_running():
+        # Python cannot end while a network computes: the thread would be killed inside it.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
 
 
 if __name__ == "__main__":

@@ -23,16 +23,20 @@ class Budget:
 
 @dataclass(frozen=True)
 class _Record:
-    """Counted since the node was started. Every image ends in processed, dropped or failed.
+    """Counted since the node was started. Every image that comes in ends as processed, dropped
+    (a newer one came), rate_limited or failed; those that are lost never came in.
 
     Times are seconds of a steady clock; `late_since` is when processing began to take too long,
-    `last_image` when the newest image came, or when the node was activated.
+    `last_image` when the newest image came, or when the node was activated. `broken` says why the
+    node does not work, `degraded` why it does not work as it was asked to.
     """
 
     images_in: int = 0
     processed: int = 0
     dropped: int = 0
+    rate_limited: int = 0
     failed: int = 0
+    lost: int = 0
     faces: int = 0
     processing_ms: float = 0.0
     image_age_ms: float = 0.0
@@ -41,6 +45,8 @@ class _Record:
     last_failed: bool = False
     last_error: str = ""
     broken: str = ""
+    degraded: str = ""
+    qos_mismatch: str = ""
 
 
 class Health:
@@ -50,30 +56,41 @@ class Health:
         self._lock = threading.Lock()
         self._record = _Record()
 
+    def configured(self) -> None:
+        """It works, as it was asked to."""
+        self._update(broken="", degraded="")
+
     def activated(self, now_s: float) -> None:
-        self._update(last_image=now_s, late_since=None, last_failed=False)
+        self._update(last_image=now_s, late_since=None, last_failed=False, qos_mismatch="")
 
     def broke(self, error: str) -> None:
-        """The node cannot be configured, or stopped by itself; "" when it works again."""
-        self._update(broken=error, **({"last_error": error} if error else {}))
+        """The node cannot be configured, or stopped by itself."""
+        self._update(broken=error, last_error=error)
 
-    def image_came(self, now_s: float, *, dropped: bool) -> None:
-        """`dropped`: an older image was, for this one."""
-        with self._lock:
-            old = self._record
-            self._record = replace(
-                old, images_in=old.images_in + 1, dropped=old.dropped + dropped, last_image=now_s
-            )
+    def fell_back(self, error: str) -> None:
+        """The node goes on, on another device."""
+        self._update(degraded=error, last_error=error)
+
+    def qos_mismatch(self, problem: str) -> None:
+        """There is a publisher that is not heard."""
+        self._update(qos_mismatch=problem, last_error=problem)
+
+    def image_came(self, now_s: float) -> None:
+        self._count("images_in", last_image=now_s)
 
     def image_dropped(self) -> None:
-        with self._lock:
-            self._record = replace(self._record, dropped=self._record.dropped + 1)
+        """For a newer one, or because the node stopped."""
+        self._count("dropped")
+
+    def image_rate_limited(self) -> None:
+        self._count("rate_limited")
+
+    def images_lost(self, number: int) -> None:
+        """On the way here, as the middleware says."""
+        self._count("lost", number)
 
     def image_failed(self, error: str) -> None:
-        with self._lock:
-            self._record = replace(
-                self._record, failed=self._record.failed + 1, last_failed=True, last_error=error
-            )
+        self._count("failed", last_failed=True, last_error=error)
 
     def image_processed(
         self, now_s: float, *, faces: int, processing_ms: float, age_ms: float, budget_ms: float
@@ -94,13 +111,20 @@ class Health:
             )
 
     def status(
-        self, now_s: float, *, name: str, state: str, budget: Budget, facts: dict[str, Any]
+        self,
+        now_s: float,
+        *,
+        name: str,
+        state: str,
+        listening: bool,
+        budget: Budget,
+        facts: dict[str, Any],
     ) -> DiagnosticStatus:
         """The message. `state`: of the life cycle. `facts`: further keys, from the node."""
         with self._lock:
             record = self._record
         late_ms = 0.0 if record.late_since is None else (now_s - record.late_since) * 1e3
-        level, message = _verdict(record, now_s, state, late_ms, budget)
+        level, message = _verdict(record, now_s, state, listening, late_ms, budget)
         values = {
             "state": state,
             "processing_time_ms": f"{record.processing_ms:.2f}",
@@ -110,13 +134,21 @@ class Health:
             "images_in": record.images_in,
             "images_processed": record.processed,
             "images_dropped": record.dropped,
+            "images_rate_limited": record.rate_limited,
             "images_failed": record.failed,
+            "images_lost": record.lost,
             "faces": record.faces,
             **facts,
+            "qos_mismatch": record.qos_mismatch,
             "last_error": record.last_error,
         }
         keys = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, values=keys)
+
+    def _count(self, what: str, number: int = 1, **changes: Any) -> None:
+        with self._lock:
+            count = getattr(self._record, what) + number
+            self._record = replace(self._record, **{what: count}, **changes)
 
     def _update(self, **changes: Any) -> None:
         with self._lock:
@@ -124,18 +156,22 @@ class Health:
 
 
 def _verdict(
-    record: _Record, now_s: float, state: str, late_ms: float, budget: Budget
+    record: _Record, now_s: float, state: str, listening: bool, late_ms: float, budget: Budget
 ) -> tuple[bytes, str]:
     """Level and one line: the worst of what is the matter."""
     if record.broken:
         return ERROR, record.broken
     if state != "active":
         return OK, state
+    if not listening:
+        return OK, "disabled"
     slow = f"images take {record.processing_ms:.0f} ms, the budget is {budget.budget_ms:.0f} ms"
     if record.late_since is not None and late_ms > budget.grace_ms:
         return ERROR, slow
     if record.last_failed:
         return WARN, record.last_error
+    if record.qos_mismatch or record.degraded:
+        return WARN, record.qos_mismatch or record.degraded
     if record.late_since is not None:
         return WARN, slow
     quiet_s = now_s - record.last_image

@@ -6,7 +6,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSHistoryPolicy, QoSProfile, QoSReliabilityPolicy
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -16,10 +15,7 @@ from headpose_core.types import Frame
 from headpose_ros.images import message_from_image
 from headpose_ros.messages import head_pose_array, transforms
 from headpose_ros.msg import HeadPoseArray
-
-NEWEST_ONLY = QoSProfile(
-    history=QoSHistoryPolicy.KEEP_LAST, depth=1, reliability=QoSReliabilityPolicy.BEST_EFFORT
-)
+from headpose_ros.qos import newest_only
 
 
 class Outputs:
@@ -29,7 +25,7 @@ class Outputs:
         self._node = node
         self._poses = node.create_publisher(HeadPoseArray, "head_pose", 5)
         self._tf = node.create_publisher(TFMessage, "/tf", 100)
-        self._debug_image = node.create_publisher(Image, "head_pose/debug_image", NEWEST_ONLY)
+        self._debug_image = node.create_publisher(Image, "head_pose/debug_image", newest_only())
 
     def publish(
         self, frame: Frame, image: NDArray[np.uint8], header: Header, *, with_tf: bool

@@ -3,105 +3,184 @@
 
 from __future__ import annotations
 
+import math
+import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.time import Time
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from std_msgs.msg import Header
 
+from headpose_core.compressed_images import image_from_compressed
 from headpose_core.errors import DeviceError, ImageError, ModelError
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.types import Camera
+from headpose_core.types import Camera, Frame
+from headpose_ros.frames import FixedFrame
 from headpose_ros.health import Health
 from headpose_ros.images import image_from_message
+from headpose_ros.inputs import Picture
 from headpose_ros.messages import calibration_problem, camera_from_message, seconds
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters, apply_live
+from headpose_ros.worker import LatestWorker
 
 _REPEAT_S = 5.0  # between two messages about bad images
 _REPEAT_CALIBRATION_S = 60.0
+_PATIENCE_S = 1.0  # with an image in work when the node shall stop
 
 
 class ImageProcessor:
-    """Lives while the node is configured. ``process`` runs in the worker's thread."""
+    """Lives while the node is configured. Images are processed in a thread of its own.
+
+    outputs, fixed_frame: are destroyed with it. on_device_error: is called in that thread when the
+    device of the pose network fails.
+    """
 
     def __init__(
-        self, node: Node, parameters: Parameters, health: Health, pipeline: HeadPosePipeline
+        self,
+        node: Node,
+        parameters: Parameters,
+        health: Health,
+        pipeline: HeadPosePipeline,
+        outputs: Outputs,
+        fixed_frame: FixedFrame | None,
+        on_device_error: Callable[[HeadPosePipeline, DeviceError], None],
     ) -> None:
         self._node, self._parameters, self._health = node, parameters, health
-        self._pipeline = pipeline
-        self._outputs = Outputs(node)
+        self._pipeline, self._outputs, self._fixed_frame = pipeline, outputs, fixed_frame
+        self._on_device_error = on_device_error
         self._live: dict[str, Any] = {}
         self._camera: Camera | None = None
         self._image_size: tuple[int, int] | None = None
+        self._frame_id: str | None = None
+        self._forget_tracks = False
+        self._publishing = threading.Lock()
+        self._open = False
+        self._worker = LatestWorker(self._process)
+
+    def start(self) -> None:
+        """Take images. What is known of the camera is forgotten: another one may come."""
+        self._camera = self._image_size = self._frame_id = None
+        self._open = True
+
+    def stop(self) -> None:
+        """Nothing is published any more when this returns, whatever is still in work."""
+        with self._publishing:
+            self._open = False
+        if self._worker.drain(_PATIENCE_S):
+            self._health.image_dropped()
+
+    def close(self) -> None:
+        """Take the publishers away."""
+        self.stop()
+        self._worker.stop(0.0)
+        if self._worker.busy:
+            self._pipeline.tracker = None  # it will be somebody else's
+        self._outputs.destroy()
+        if self._fixed_frame:
+            self._fixed_frame.destroy()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an image is in work."""
+        return self._worker.busy
 
     def take_camera_info(self, info: CameraInfo) -> None:
         """Use this calibration from the next image on."""
         self._camera = camera_from_message(info)
 
-    def forget_camera(self) -> None:
-        """Another one may come."""
-        self._camera = self._image_size = None
+    def take_image(self, message: Picture) -> None:
+        """Process it when the one in work is done, unless a newer one comes first."""
+        if self._worker.put(message):
+            self._health.image_dropped()
 
-    def process(self, message: Image) -> None:
-        """Publish the heads in an image. Whatever is wrong with it, the next one is welcome."""
-        start = time.monotonic()
-        try:
-            faces = self._publish_heads(message)
-        except Exception as error:
-            if self._node.context.ok():  # else shut down in the middle of it
-                problem = told(error)
-                self._health.image_failed(problem)
-                self._node.get_logger().error(
-                    f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
-                )
-            return
-        now = time.monotonic()
-        age = self._node.get_clock().now() - Time.from_msg(message.header.stamp)
-        self._health.image_processed(
-            now,
-            faces=faces,
-            processing_ms=(now - start) * 1e3,
-            age_ms=age.nanoseconds * 1e-6,
-            budget_ms=self._live["latency_budget"],
-        )
+    def forget_tracks(self) -> None:
+        """All faces are new in the next image."""
+        self._forget_tracks = True
 
     def facts(self) -> dict[str, Any]:
         """For the diagnostics."""
-        model = self._pipeline.model
+        model, fixed = self._pipeline.model, self._fixed_frame
         problem = calibration_problem(self._camera, self._image_size)
         return {
             "model": f"{model.metadata.name} {model.metadata.version}",
             "backend": model.backend,
-            "device_asked": model.device_asked,
             "device": model.device,
             "calibrated": f"False ({problem})" if problem else "True",
+            "filter_frame_problem": fixed.problem if fixed else "",
             "head_pose_subscribers": self._outputs.subscribers(),
         }
 
-    def close(self) -> None:
-        """Take the publishers away."""
-        self._outputs.destroy()
+    def _process(self, message: Picture) -> None:
+        """Publish the heads in an image. Whatever is wrong with it, the next one is welcome."""
+        start = time.monotonic()
+        try:
+            frame = self._publish_heads(message)
+        except Exception as error:
+            if not self._node.context.ok():
+                return  # shut down in the middle of it
+            problem = told(error)
+            self._health.image_failed(problem)
+            self._node.get_logger().error(
+                f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
+            )
+            if isinstance(error, DeviceError):
+                self._on_device_error(self._pipeline, error)
+            return
+        if frame is None:
+            self._health.image_dropped()
+            return
+        now = time.monotonic()
+        self._health.image_processed(
+            now,
+            faces=len(frame.heads),
+            processing_ms=(now - start) * 1e3,
+            age_ms=self._age_ms(message.header),
+            budget_ms=self._live["latency_budget"],
+        )
 
-    def _publish_heads(self, message: Image) -> int:
-        """Returns how many."""
-        image = image_from_message(message)
-        self._image_size = (message.width, message.height)
+    def _publish_heads(self, message: Picture) -> Frame | None:
+        """What was published; None when the node was stopped meanwhile."""
+        compressed = isinstance(message, CompressedImage)
+        image = (image_from_compressed if compressed else image_from_message)(message)
         live = self._parameters.live()
         if live != self._live:
             apply_live(live, self._pipeline)
             self._live = live
-        camera = self._camera
+        camera = self._look(image, message.header)
+        axes = self._fixed_frame.orientation(message.header) if self._fixed_frame else None
+        frame = self._pipeline(image, seconds(message.header.stamp), camera, axes)
+        with self._publishing:
+            if not self._open:
+                return None
+            self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
+        return frame
+
+    def _look(self, image: NDArray[np.uint8], header: Header) -> Camera | None:
+        """The camera of this image, if its calibration can be used; tracks end with the camera."""
+        if self._forget_tracks or self._frame_id not in (None, header.frame_id):
+            self._forget_tracks = False
+            self._pipeline.tracker.reset()
+        camera, self._frame_id = self._camera, header.frame_id
+        self._image_size = image.shape[1], image.shape[0]
         if problem := calibration_problem(camera, self._image_size):
             self._node.get_logger().warning(
                 f"{problem}: angles only, no position, no TF",
                 throttle_duration_sec=_REPEAT_CALIBRATION_S,
             )
-            camera = None
-        frame = self._pipeline(image, seconds(message.header.stamp), camera)
-        self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
-        return len(frame.heads)
+            return None
+        return camera
+
+    def _age_ms(self, header: Header) -> float:
+        """From the stamp of an image until now; NaN when it has none."""
+        if not (header.stamp.sec or header.stamp.nanosec):
+            return math.nan
+        return (self._node.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds * 1e-6
 
 
 def told(error: Exception) -> str:

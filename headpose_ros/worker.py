@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
+_NAME = "headpose-worker"
 
 
 class LatestWorker(Generic[Item]):
@@ -21,26 +22,43 @@ class LatestWorker(Generic[Item]):
         self._work = work
         self._slot: list[Item] = []
         self._changed = threading.Condition()
+        self._busy = False
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="headpose-worker", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
         self._thread.start()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an item is in work."""
+        return self._busy
 
     def put(self, item: Item) -> bool:
         """Hand over the newest item. Returns whether it took the place of one not yet begun."""
         with self._changed:
             dropped = bool(self._slot)
             self._slot[:] = [item]
-            self._changed.notify()
+            self._changed.notify_all()
         return dropped
 
-    def stop(self) -> bool:
-        """Wait for the item in work and end. Returns whether an item not yet begun is dropped."""
+    def drain(self, patience_s: float) -> bool:
+        """Drop the item not yet begun; wait for the one in work, at most ``patience_s`` seconds.
+
+        Returns whether one was dropped; ``busy`` tells whether the wait was in vain.
+        """
         with self._changed:
             dropped = bool(self._slot)
             self._slot.clear()
+            self._changed.wait_for(lambda: not self._busy, patience_s)
+        return dropped
+
+    def stop(self, patience_s: float) -> bool:
+        """``drain`` and end; with an item in work that takes longer, the thread ends after it."""
+        with self._changed:
             self._stopping = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        dropped = self.drain(patience_s)
+        if not self._busy:
+            self._thread.join()
         return dropped
 
     def _run(self) -> None:
@@ -50,4 +68,15 @@ class LatestWorker(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._slot.pop()
-            self._work(item)
+                self._busy = True
+            try:
+                self._work(item)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+
+def still_running() -> bool:
+    """Whether a worker's thread is left, because an item took longer than it was waited for."""
+    return any(thread.name == _NAME for thread in threading.enumerate())

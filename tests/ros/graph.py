@@ -27,7 +27,7 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from headpose_ros.images import message_from_image
-from headpose_ros.outputs import NEWEST_ONLY
+from headpose_ros.qos import newest_only
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
@@ -155,7 +155,7 @@ class Probe:
 
     def listen_to_debug_images(self) -> None:
         topic = "head_pose/debug_image"
-        self.node.create_subscription(Image, topic, self.debug_images.append, NEWEST_ONLY)
+        self.node.create_subscription(Image, topic, self.debug_images.append, newest_only())
 
     def call(self, service: str, request: object) -> Any:
         """Call one of SERVICES of the node and wait for its answer."""

@@ -12,7 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import yaml
 
-from headpose_ros.parameters import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
+from headpose_ros.parameter_table import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
 from tests.ros.graph import REPO, NodeProcess, Probe
 
 YAML = REPO / "config" / "headpose.yaml"

@@ -35,7 +35,7 @@ def test_newest_item_wins_and_the_others_are_reported() -> None:
     assert worker.put(3)
     go_on.set()
     assert last.wait(60)
-    assert not worker.stop()
+    assert not worker.stop(60)
     assert done == [0, 3]
 
 
@@ -52,17 +52,19 @@ def test_stop_waits_for_what_is_in_work_and_reports_what_is_not() -> None:
     assert begun.wait(60)
     worker.put(1)
     threading.Timer(0.05, go_on.set).start()
-    assert worker.stop()
+    assert worker.stop(60)
     assert done == [0]
 
 
 def process(health: Health, now_s: float, took_ms: float) -> None:
-    health.image_came(now_s, dropped=False)
+    health.image_came(now_s)
     health.image_processed(now_s, faces=1, processing_ms=took_ms, age_ms=5.0, budget_ms=100.0)
 
 
 def verdict(health: Health, now_s: float, state: str = "active") -> tuple[bytes, str]:
-    status = health.status(now_s, name="n", state=state, budget=BUDGET, facts={})
+    status = health.status(
+        now_s, name="n", state=state, listening=True, budget=BUDGET, facts={}
+    )
     return status.level, status.message
 
 
@@ -91,7 +93,7 @@ def test_failure_to_configure_is_an_error_until_it_works() -> None:
     health = Health()
     health.broke("cannot be configured: no such file")
     assert verdict(health, 0.0, state="unconfigured")[0] == b"\x02"
-    health.broke("")
+    health.configured()
     assert verdict(health, 0.0, state="inactive")[0] == b"\x00"
 
 
