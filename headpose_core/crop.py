@@ -20,7 +20,7 @@ from headpose_core.types import Image
 CROP_SIZE = 112
 # How a box becomes a square: padded, as in the paper, or stretched.
 Fit = Literal["pad", "stretch"]
-# Stored in every model file, with "padding" from CROP_PADDING; one with another rule is refused.
+# Stored in every model file; a model made with another rule is refused.
 CROP_RULE: dict[str, Any] = {
     "size": CROP_SIZE,
     "padding": "square",
@@ -29,9 +29,10 @@ CROP_RULE: dict[str, Any] = {
     "enlarge": "bilinear",
     "channels": "RGB",
 }
-
-
-CROP_PADDING: dict[Fit, str] = {"pad": "square", "stretch": "none"}
+CROP_RULES: dict[Fit, dict[str, Any]] = {
+    "pad": CROP_RULE,
+    "stretch": {**CROP_RULE, "padding": "none"},
+}
 
 
 def crop_windows(boxes: ArrayLike, fit: Fit = "pad") -> NDArray[np.int32]:

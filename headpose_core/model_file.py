@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from headpose_core.bins import BIN_WIDTH_DEG, FIRST_CENTRE_DEG, NUM_BINS
-from headpose_core.crop import CROP_RULE, CROP_SIZE
+from headpose_core.crop import CROP_RULES, CROP_SIZE, Fit
 from headpose_core.errors import ModelError
 from headpose_core.onnx_file import Description, TensorInfo
 from headpose_core.types import FloatArray
@@ -30,7 +30,6 @@ FIXED_PROPERTIES: dict[str, Any] = {
         "width_deg": BIN_WIDTH_DEG,
         "first_centre_deg": FIRST_CENTRE_DEG,
     },
-    "crop": CROP_RULE,
 }
 INPUT, INPUT_SHAPE = "crops", (CROP_SIZE, CROP_SIZE, 3)
 OUTPUT, OUTPUT_SHAPE = "logits", (3, NUM_BINS)
@@ -42,6 +41,7 @@ class ModelMetadata:
 
     temperature: (3,) float64 > 0, calibrates the spread of yaw, pitch, roll; see ``bins.decode``.
     metrics: what it reached where, as its export measured it.
+    crop: whether it wants boxes padded to squares, as in the paper, or stretched.
     """
 
     name: str
@@ -51,10 +51,12 @@ class ModelMetadata:
     licence: str
     metrics: dict[str, Any]
     git_hash: str
+    crop: Fit = "pad"
 
     def to_properties(self) -> dict[str, str]:
         """The file's ``metadata_props``; lists and objects as JSON."""
-        values = {**vars(self), "temperature": self.temperature.tolist(), **FIXED_PROPERTIES}
+        lists = {"temperature": self.temperature.tolist(), "crop": CROP_RULES[self.crop]}
+        values = {**vars(self), **lists, **FIXED_PROPERTIES}
         return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
     @classmethod
@@ -76,6 +78,7 @@ class ModelMetadata:
             **{key: properties[key] for key in texts},
             temperature=_temperature(_json(properties, "temperature")),
             metrics=_metrics(_json(properties, "metrics")),
+            crop=_crop(_json(properties, "crop")),
         )
 
 
@@ -128,3 +131,10 @@ def _metrics(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"metadata 'metrics': expected a JSON object, got {value}")
     return value
+
+
+def _crop(value: Any) -> Fit:
+    for fit, rule in CROP_RULES.items():
+        if value == rule:
+            return fit
+    raise ModelError(f"metadata 'crop': expected one of {[*CROP_RULES.values()]}, got {value}")

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from headpose_core.backends import PRECISIONS, Backend, Request, candidates, open_backend
 from headpose_core.backends.engine_cache import default_cache_dir
 from headpose_core.bins import Estimate, decode
-from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.crop import crop_faces, crop_windows
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.model_file import (
     INPUT_SHAPE,
@@ -134,8 +134,8 @@ class HeadPoseModel:
         )
 
     def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
-        """Crops (N, 112, 112, 3) uint8, padded to squares, of face boxes (N, 4) in an image."""
-        return crop_faces(image, square_boxes(boxes))
+        """Crops (N, 112, 112, 3) uint8 of face boxes (N, 4), made as the model was trained."""
+        return crop_faces(image, crop_windows(boxes, self.metadata.crop))
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB.

@@ -162,7 +162,7 @@ def noise(crop: Image, rng: np.random.Generator) -> Image:
     # OpenCV draws three times as fast as NumPy; seeded here, so that a view stays the same.
     cv2.setRNGSeed(int(rng.integers(1 << 31)))
     values = np.empty(crop.shape[:2] if alike else crop.shape, np.int16)
-    cv2.randn(values, 0, sigma)
+    cv2.randn(values, np.array([0.0]), np.array([sigma]))
     if alike:
         values = np.asarray(cv2.merge([values] * 3))
     return np.asarray(cv2.add(crop, values, dtype=cv2.CV_8U), np.uint8)

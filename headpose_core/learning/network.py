@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from headpose_core.bins import NUM_BINS
+from headpose_core.crop import CROP_RULES, Fit
 from headpose_core.files import appearing
 from headpose_core.learning.backbones import ResNet, architecture_of
 
@@ -98,3 +100,12 @@ def load_weights(path: Path) -> tuple[HeadPoseNet, dict[str, str]]:
     network = HeadPoseNet(NetworkConfig(**json.loads(metadata["network"])))
     network.load_state_dict(tensors)
     return network.eval(), metadata
+
+
+def crop_of(notes: Mapping[str, str]) -> Fit:
+    """How faces were cropped for weights with this metadata; padded when they do not say."""
+    crop = notes.get("crop", "pad")
+    for fit in CROP_RULES:
+        if crop == fit:
+            return fit
+    raise ValueError(f"expected 'crop' of weights as {' or '.join(CROP_RULES)}, got {crop!r}")

@@ -44,11 +44,21 @@ def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
 
 
 def open_teachers(config: RunConfig, device: torch.device) -> Teachers | None:
-    """The teachers of a distillation; None for a run that learns from labels."""
+    """The teachers of a distillation; None for a run that learns from labels.
+
+    Raises ValueError when they were trained with another crop: they see the student's.
+    """
     if not isinstance(config, DistillConfig):
         return None
-    precision = getattr(torch, config.precision)
-    if config.teacher_cache:
-        path = config.out / TEACHER_CACHE
-        return CachedTeachers(config.teachers, config.loss.temperature, device, precision, path)
-    return Teachers(config.teachers, config.loss.temperature, device, precision)
+    asked = (config.teachers, config.loss.temperature, device, getattr(torch, config.precision))
+    teachers = (
+        CachedTeachers(*asked, config.out / TEACHER_CACHE)
+        if config.teacher_cache
+        else Teachers(*asked)
+    )
+    if teachers.crops != {config.crop}:
+        raise ValueError(
+            f"expected teachers whose crop is '{config.crop}', as the student's, got "
+            f"{' and '.join(sorted(teachers.crops))}; give --crop, or other teachers"
+        )
+    return teachers

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from headpose_core.bins import NUM_BINS
+from headpose_core.crop import Fit
 from headpose_core.learning.losses import ensemble_probabilities
-from headpose_core.learning.network import load_weights
+from headpose_core.learning.network import crop_of, load_weights
 
 _SAID = (3, NUM_BINS)
 _ROW_BYTES = 2 * 3 * NUM_BINS
@@ -23,7 +24,8 @@ _PIECE = 2**22
 class Teachers:
     """Mean of the softmax outputs of trained networks (paper, Eq. 4), on the student's pixels.
 
-    Raises FileNotFoundError and ValueError for files that are not weights.
+    crops: how they were trained to see faces. Raises FileNotFoundError and ValueError for files
+    that are not weights.
     """
 
     def __init__(
@@ -34,11 +36,13 @@ class Teachers:
         precision: torch.dtype = torch.float32,
     ) -> None:
         self._temperature, self._precision = temperature, precision
-        networks = [load_weights(path)[0].requires_grad_(False) for path in weights]
-        self._networks = [
-            network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-            for network in networks
-        ]
+        self.crops: set[Fit] = set()
+        self._networks = []
+        for path in weights:
+            network, notes = load_weights(path)
+            self.crops.add(crop_of(notes))
+            network.requires_grad_(False).to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._networks.append(network)
 
     @torch.no_grad()
     def __call__(self, crops: Tensor, rows: NDArray[np.int64] | None = None) -> Tensor:

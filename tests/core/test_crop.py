@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from headpose_core.crop import crop_faces, crop_windows, square_boxes
+from headpose_core.detection import GivenBoxes
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.runtime import HeadPoseModel
+from tests.tiny_models import METADATA, write_tiny_model
 
 corner = st.floats(-500, 2000)
 extent = st.floats(0.5, 900)
@@ -83,3 +89,20 @@ def test_padding_keeps_proportions_and_stretching_fills_the_crop():
     np.testing.assert_array_equal(padded[50] > 127, np.abs(np.arange(112) - 55.5) < 28)
     stretched = crop_faces(face, crop_windows(box, "stretch"))[0]
     np.testing.assert_array_equal(stretched, 255)
+
+
+def test_the_pipeline_crops_as_the_model_file_says(tmp_path):
+    """The tiny model's yaw is the brightness of its crop: what padding adds here is black."""
+    image = np.zeros((200, 200, 3), np.uint8)
+    image[20:180, 60:140] = 255
+    yaws = {}
+    for crop in ("pad", "stretch"):
+        properties = replace(METADATA, crop=crop).to_properties()
+        model = HeadPoseModel.load(
+            write_tiny_model(tmp_path / f"{crop}.onnx", properties=properties)
+        )
+        assert model.metadata.crop == crop
+        (head,) = HeadPosePipeline(GivenBoxes([[60, 20, 140, 180]]), model)(image, 0.0).heads
+        yaws[crop] = head.paper_angles_deg[0]
+    assert yaws["pad"] == pytest.approx(0.0, abs=2.0)  # half of the crop is bright
+    assert yaws["stretch"] > 85.0

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.peer import PeerModel
 from headpose_core.bins import Estimate, decode
-from headpose_core.crop import crop_faces, square_boxes
-from headpose_core.learning.network import load_weights
+from headpose_core.crop import Fit, crop_faces, crop_windows
+from headpose_core.learning.network import crop_of, load_weights
 from headpose_core.runtime import HeadPoseModel, PoseModel
 from headpose_core.types import Image
 
@@ -61,11 +61,13 @@ class TorchModel:
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         self._device = torch.device(device)
-        self._network = load_weights(path)[0].to(self._device)
+        network, notes = load_weights(path)
+        self._network = network.to(self._device)
+        self.fit = crop_of(notes)
 
     def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
-        """Crops (N, 112, 112, 3) uint8 RGB, as those of a model file."""
-        return crop_faces(image, square_boxes(boxes))
+        """Crops (N, 112, 112, 3) uint8 RGB, made as those of the training run."""
+        return crop_faces(image, crop_windows(boxes, self.fit))
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62)."""
@@ -84,10 +86,12 @@ class Ensemble:
     def __init__(self, members: Sequence[PoseModel]) -> None:
         if any(isinstance(member, PeerModel) for member in members):
             raise ValueError("expected models of ours in a mean: a peer's TOML lists its files")
+        if len({_fit(member) for member in members}) > 1:
+            raise ValueError("expected models with one crop in a mean, got pad and stretch")
         self._members = members
 
     def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
-        """Crops (N, 112, 112, 3) uint8 RGB: all our models have the same."""
+        """Crops (N, 112, 112, 3) uint8 RGB: all members have the same."""
         return self._members[0].crop(image, boxes)
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -100,6 +104,12 @@ class Ensemble:
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""
         return decode(outputs)
+
+
+def _fit(member: PoseModel) -> Fit | None:
+    if isinstance(member, HeadPoseModel):
+        return member.metadata.crop
+    return member.fit if isinstance(member, TorchModel) else None
 
 
 class ListeningModel:
