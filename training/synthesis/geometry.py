@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.accessories import ACCESSORIES, glasses_shapes, mask_shape
+from training.synthesis.coverings import make_coverings
 from training.synthesis.library import HeadLibrary
 from training.synthesis.mesh import Mesh
 from training.synthesis.person import Person
@@ -68,7 +69,10 @@ class HeadBuilder:
     def __init__(self, library: HeadLibrary) -> None:
         self._library = library
         self._identity: tuple[Person, Floats] | None = None
+        skin = np.stack(library.body.corners, 1)
+        self._coverings = make_coverings(library.base, library.landmarks, skin)
         self.meshes: dict[str, Mesh] = {"body": library.body, **ACCESSORIES}
+        self.meshes |= {f"covering/{kind}": c.mesh for kind, c in self._coverings.items()}
         for kind, parts in library.parts.items():
             self.meshes.update({f"{kind}/{part.name}": part.mesh for part in parts})
         self.regions = _skin_regions(library)
@@ -100,6 +104,9 @@ class HeadBuilder:
             points |= glasses_shapes(person.glasses, anchors.eyes, anchors.unit, landmarks)
         if person.mask_colour is not None:
             points |= mask_shape(landmarks, anchors.unit)
+        if person.covering is not None:
+            cloth = self._coverings[person.covering].positions(base, landmarks)
+            points["covering"] = (f"covering/{person.covering}", _bend(cloth, pivot, turn))
         return Head(
             shapes={kind: self._shape(key, xyz) for kind, (key, xyz) in points.items()},
             landmarks=landmarks,

@@ -38,6 +38,9 @@ def dressed(head: Head, person: Person) -> list[tuple[Shape, Material]]:
         "hat": Material(
             Look.PLAIN, worn.get("hat"), person.cloth_colour, (0.08, 10), 0.3, shadows=True
         ),
+        "covering": Material(
+            Look.PLAIN, person.covering_texture, person.cloth_colour, (0.05, 8), shadows=True
+        ),
         "body": Material(
             Look.SKIN, person.skin, person.skin_tint, person.skin_gloss, shadows=True
         ),

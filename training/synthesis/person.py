@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from training.synthesis.coverings import KINDS
 from training.synthesis.library import AGES, RACES, HeadLibrary
 from training.synthesis.wardrobe import (
     Colour,
@@ -33,6 +34,7 @@ HAIR_COLOURS = np.array(
     ]
 )
 SCAN_SHARE = 0.5  # of the people who have a face of ICT-FaceKit, where it is there
+COVERED_SHARE = 0.08  # of the people who wear a scarf, a cap of wool or a hood
 ASYMMETRY_SHARE = 0.15  # of the sliders that pull one side of a face
 HAIR_SHARES = (0.33, 0.25, 0.16, 0.11, 0.10, 0.05)
 
@@ -41,6 +43,7 @@ HAIR_SHARES = (0.33, 0.25, 0.16, 0.11, 0.10, 0.05)
 class Person:
     """One random identity; weights are of morph targets, colours are linear RGB factors.
 
+    covering: a kind of ``coverings.KINDS``, in cloth_colour, woven as covering_texture or plain.
     detail: scale of the skin's fine texture, strength of its blotches, strength of its relief,
     offset into the noise. beard: density 0..1. make_up: strength 0..1 of coloured lips.
     """
@@ -62,6 +65,8 @@ class Person:
     worn: tuple[Worn, ...]
     glasses: Glasses | None
     mask_colour: Colour | None
+    covering: str | None
+    covering_texture: Path | None
 
 
 def sample_person(rng: Rng, library: HeadLibrary) -> Person:
@@ -76,12 +81,17 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         weights = _macro_weights(rng, library, race, maleness, age_index)
         _add_shape(rng, library, weights)
     male, age = maleness > 0.5, AGES[age_index]
-    hat = rng.random() < 0.07
+    covering = str(rng.choice(KINDS)) if rng.random() < COVERED_SHARE else None
+    hat = covering is None and rng.random() < 0.07
     hair_colour = HAIR_COLOURS[rng.choice(len(HAIR_COLOURS), p=HAIR_SHARES)]
     if age == "old" and rng.random() < 0.6:
         hair_colour = HAIR_COLOURS[4]
     bearded = male and age != "child" and rng.random() < 0.45
-    worn = dress(rng, library, male, hat)
+    worn = dress(rng, library, male, hat or covering is not None)
+    if covering is not None:
+        worn = tuple(w for w in worn if w.kind not in ("hair", "hat"))
+    cloths = sorted({t for part in library.parts["clothes"] for t in part.textures})
+    woven = covering is not None and cloths and rng.random() < 0.5
     noise = rng.normal(0, 0.1, 3) * (0.6, 0.9, 1.1)
     return Person(
         weights=weights,
@@ -106,6 +116,8 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         worn=worn,
         glasses=sample_glasses(rng) if rng.random() < 0.17 else None,
         mask_colour=sample_mask_colour(rng) if rng.random() < 0.03 else None,
+        covering=covering,
+        covering_texture=cloths[rng.integers(len(cloths))] if woven else None,
     )
 
 
