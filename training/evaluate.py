@@ -74,14 +74,19 @@ class EvaluateConfig:
     fit_zero_pose: bool = False
     """Also fit the constant rotation between these labels' zero and the model's, for
     `training.train_teacher --zero-pose-deg`."""
+    max_angles_deg: tuple[float, float, float] = (180.0, 180.0, 180.0)
+    """Leave out faces whose labelled yaw, pitch or roll is larger."""
     limit: int = 0
     """Measure at most so many faces, evenly over the data set; 0 is all."""
     device: str = "cpu"
     threads: int = 1
 
 
-def open_dataset(config: EvaluateConfig) -> FaceReader:
-    """The labelled faces of the config; of rendered shards the ones that training leaves out."""
+def open_dataset(config: EvaluateConfig) -> tuple[FaceReader, dict[str, int]]:
+    """The labelled faces of the config, and how many were left out for which reason.
+
+    Of rendered shards they are the ones that training leaves out.
+    """
     faces: FaceReader
     if config.dataset == RENDERED:
         pool = FacePool([f"{RENDERED}:{config.root}"])
@@ -91,16 +96,22 @@ def open_dataset(config: EvaluateConfig) -> FaceReader:
         faces = files = open_faces(config.dataset, config.root)
         if config.boxes == "detected":
             faces = DetectedFaces(files, yunet_detections(files.root), "labelled box")
+    left_out = dict(faces.skipped)
+    beyond = (np.abs(faces.angles_deg) > config.max_angles_deg).any(axis=1)  # no label is not
+    if beyond.any():
+        faces = Subset(faces, ~beyond)
+        left_out[f"label beyond {config.max_angles_deg} degrees"] = int(beyond.sum())
     if 0 < config.limit < len(faces):
+        left_out["beyond the limit asked for"] = len(faces) - config.limit
         faces = Subset(faces, np.linspace(0, len(faces) - 1, config.limit).astype(np.int64))
-    return faces
+    return faces, left_out
 
 
 def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     """Measure every model, write the files, print the table; returns what is in results.json."""
     config.out.mkdir(parents=True, exist_ok=True)
     models = open_models(config.model, config.device, config.threads, config.peer_files)
-    faces = open_dataset(config)
+    faces, left_out = open_dataset(config)
     detected = config.boxes == "detected"
     seen: dict[str, Predictions] = {}
     for name, model in models.items():
@@ -112,7 +123,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
     results = {
         "dataset": config.dataset,
         "faces": len(faces),
-        "left_out": dict(faces.skipped),
+        "left_out": left_out,
         "boxes_rule": BOX_RULES[config.boxes],
         "models": {name: summarise(predictions) for name, predictions in seen.items()},
         "differences": differences(seen),

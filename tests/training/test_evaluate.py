@@ -168,6 +168,38 @@ def test_weights_of_a_run_are_measured_like_their_export(tmp_path: Path, ramp_ta
     assert [row["name"] for row in rows] == ["0", "1", "2", "3"]
 
 
+def test_a_network_that_learned_stretched_crops_gets_them(tmp_path: Path) -> None:
+    network = HeadPoseNet(NetworkConfig("resnet18", 8))
+    for fit in ("pad", "stretch"):
+        save_weights(tmp_path / f"{fit}.safetensors", network, {"crop": fit})
+    white = np.zeros((100, 100, 3), np.uint8)
+    white[20:80, 40:60] = 255
+    files = [str(tmp_path / f"{fit}.safetensors") for fit in ("pad", "stretch")]
+    models = open_models(files)
+    seen = {name: model.crop(white, [[40, 20, 60, 80]]).mean() for name, model in models.items()}
+    assert seen["stretch"] == 255 and seen["pad"] == pytest.approx(255 / 3, rel=0.05)
+    with pytest.raises(ValueError, match="pad and stretch"):
+        open_models(["+".join(files)])
+
+
+def test_faces_beyond_given_angles_are_left_out_and_counted(
+    tmp_path: Path, ramp_table: Path
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    config = EvaluateConfig(
+        (str(model),),
+        "csv",
+        ramp_table,
+        tmp_path / "out",
+        move_boxes=False,
+        max_angles_deg=(30.0, 90.0, 90.0),
+    )
+    results = evaluate(config)
+    assert results["faces"] == results["models"]["tiny"]["n"] == 2
+    assert list(results["left_out"].values()) == [2]
+    assert results["models"]["tiny"]["mae"]["mean"] == pytest.approx(3.5, abs=0.05)
+
+
 def test_names_of_models_are_told_apart(tmp_path: Path) -> None:
     tiny = write_tiny_model(tmp_path / "tiny.onnx")
     plus = write_tiny_model(tmp_path / "a+b=c.onnx")
