@@ -74,6 +74,17 @@ def test_poses_transforms_and_pictures_go_into_a_bag(bag, recording: Path, image
     assert [message.data for _, message in found["/notes"]] == [f"image {i}" for i in range(COUNT)]
 
 
+def test_a_report_shows_the_pictures_of_a_bag(bag, recording: Path, capsys) -> None:
+    pytest.importorskip("plotly", reason="needs plotly: pip install 'headpose-ehpnet[report]'")
+    assert bag(recording, "--out", "out.mcap", "--debug-images") == 0
+    assert main(["report", "out.mcap", "--out", "r.html"]) == 0
+    page = Path("r.html").read_text()
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert f"<p>{COUNT} images in 0.4 s (30.0 per second)" in page
+    assert main(["report", str(recording), "--out", "r.html"]) == 1
+    assert "expected poses on /head_pose, there are some on no topic" in capsys.readouterr().err
+
+
 def test_types_are_those_that_ros_knows(bag, recording: Path) -> None:
     assert bag(recording, "--out", "out.mcap") == 0
     with AnyReader([Path("out.mcap")]) as reader:

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of the extremes of a recording, where its images are at hand."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from headpose_core.compressed_images import image_from_compressed
+from headpose_core.errors import ImageError
+from headpose_core.report.recording import FaceTrack, Recording
+from headpose_core.types import Image
+from headpose_core.video import VideoReader
+
+DEBUG_IMAGE = "/head_pose/debug_image/compressed"
+_SIDE = 160
+_MARGIN = 0.5  # of the box, on each side
+_EXTREMES = (
+    ("yaw, most to the left", 0, 1),
+    ("yaw, most to the right", 0, -1),
+    ("pitch, highest", 1, 1),
+    ("pitch, lowest", 1, -1),
+    ("roll, most clockwise", 2, 1),
+    ("roll, least clockwise", 2, -1),
+)
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A JPEG as base64, and what it shows."""
+
+    jpeg: str
+    face_id: str
+    meaning: str
+    angle_deg: float
+    time_s: float
+
+
+def thumbnails(recording: Recording, poses: Path, video: Path | None) -> list[Thumbnail]:
+    """The head with the largest and the smallest of each angle; empty without images."""
+    wanted = [
+        (meaning, *found)
+        for meaning, axis, sign in _EXTREMES
+        if (found := _extreme(recording.faces, axis, sign))
+    ]
+    stamps = {recording.stamps_s[face.image[at]] for _, face, at, _ in wanted}
+    images = _images(poses, video, stamps)
+    shown = []
+    for meaning, face, at, angle in wanted:
+        stamp = float(recording.stamps_s[face.image[at]])
+        if stamp in images:
+            jpeg = _jpeg(images[stamp], face.boxes[at])
+            time = stamp - float(recording.stamps_s[0])
+            shown.append(Thumbnail(jpeg, face.face_id, meaning, angle, time))
+    return shown
+
+
+def _extreme(faces: list[FaceTrack], axis: int, sign: int) -> tuple[FaceTrack, int, float] | None:
+    """Face, index in it and angle of the largest angle, or the smallest for sign -1."""
+    best = None
+    for face in faces:
+        at = int(np.argmax(sign * face.angles_deg[:, axis]))
+        angle = float(face.angles_deg[at, axis])
+        if best is None or sign * angle > sign * best[2]:
+            best = face, at, angle
+    return best
+
+
+def _images(poses: Path, video: Path | None, stamps: set[float]) -> dict[float, Image]:
+    """Those of the images with these stamps that are at hand."""
+    source: Iterator[tuple[float, Image]] = iter(())
+    if video:
+        source = ((round(stamp, 6), image) for stamp, image in VideoReader(video))
+    elif poses.suffix != ".jsonl":
+        source = _from_bag(poses, stamps)
+    return {stamp: image for stamp, image in source if stamp in stamps}
+
+
+def _from_bag(path: Path, stamps: set[float]) -> Iterator[tuple[float, Image]]:
+    from headpose_core.bags.messages import Messages
+    from headpose_core.bags.reader import Bag
+    from headpose_core.messages import seconds
+
+    messages = Messages()
+    with Bag(path) as bag:
+        for _, _, data in bag.messages([DEBUG_IMAGE] if DEBUG_IMAGE in bag.topics else []):
+            message: Any = messages.deserialize(data, "sensor_msgs/msg/CompressedImage")
+            stamp = seconds(message.header.stamp)
+            if stamp in stamps:
+                try:
+                    yield stamp, image_from_compressed(message)
+                except ImageError:
+                    continue  # a damaged picture: the page goes without it
+
+
+def _jpeg(image: Image, box: Any) -> str:
+    side = (1 + 2 * _MARGIN) * max(box[2] - box[0], box[3] - box[1], 8.0)
+    centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
+    zoom = _SIDE / side
+    shift = [_SIDE / 2 - zoom * centre[0], _SIDE / 2 - zoom * centre[1]]
+    matrix = np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
+    small = cv2.warpAffine(image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_AREA)
+    data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
+    return base64.b64encode(data.tobytes()).decode()
