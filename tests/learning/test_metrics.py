@@ -7,11 +7,13 @@ import pytest
 from headpose_core.bins import BIN_CENTRES_DEG, decode
 from headpose_core.learning.metrics import (
     accuracy,
+    calibrated,
     calibration,
     fit_temperature,
     fit_zero_pose,
     mirror_difference,
     normal_nll,
+    paired_bootstrap,
     turn_predictions,
 )
 
@@ -24,6 +26,7 @@ def test_accuracy_by_hand() -> None:
     expected = {"yaw": 14 / 3, "pitch": 4 / 3, "roll": 3.0, "mean": 3.0}
     assert numbers["mae"] == pytest.approx(expected)
     assert numbers["by_yaw"] == pytest.approx({"0-30": 2.0, "30-60": 2.0, "60-99": 5.0})
+    assert numbers["n_by_yaw"] == {"0-30": 1, "30-60": 1, "60-99": 1}
     assert numbers["bias"] == pytest.approx({"yaw": 2.0, "pitch": 0.0, "roll": -1.0})
 
 
@@ -31,6 +34,7 @@ def test_geodesic_error_of_one_axis_is_its_angle() -> None:
     labels = np.zeros((2, 3))
     numbers = accuracy(np.array([[0.0, 4.0, 0.0], [0.0, 0.0, -8.0]]), labels)
     assert numbers["geodesic"] == pytest.approx(6.0)
+    assert numbers["geodesic_by_yaw"] == {"0-30": pytest.approx(6.0), "30-60": None, "60-99": None}
 
 
 def test_angles_without_a_label_do_not_count() -> None:
@@ -90,3 +94,43 @@ def test_fitted_zero_pose_is_the_rotation_between_two_zeros() -> None:
     zero = np.array([1.0, -4.0, 0.5])
     labels = turn_predictions(predicted, zero) + rng.laplace(0, 1.0, predicted.shape)
     assert fit_zero_pose(predicted, labels) == pytest.approx(zero, abs=0.3)
+
+
+def test_calibration_is_reported_on_faces_that_it_was_not_fitted_to() -> None:
+    # Every second face errs by 2 degrees, the others by 8: the fit sees the former only.
+    means = np.random.default_rng(3).uniform(-30, 30, (200, 3))
+    logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 3.0) ** 2).astype(np.float32)
+    errors = np.where(np.arange(200) % 2, 8.0, 2.0)[:, None] * np.ones(3)
+    numbers = calibrated(logits, means + errors)
+    assert list(numbers["sharpness"].values()) == pytest.approx([2.0] * 3, rel=0.02)
+    assert numbers["coverage_1sigma"] == numbers["coverage_2sigma"] == 0.0
+    assert numbers["nll"] == pytest.approx(0.5 * 16 + np.log(2) + 0.5 * np.log(2 * np.pi), rel=0.1)
+
+
+def test_an_unknown_spread_has_no_calibration() -> None:
+    labels = np.zeros((4, 3))
+    numbers = calibration(labels + 1, np.full((4, 3), np.nan), labels)
+    assert numbers["nll"] is numbers["coverage_1sigma"] is None
+    assert set(numbers["sharpness"].values()) == {None}
+
+
+def test_paired_interval_is_that_of_the_mean_difference() -> None:
+    # Two models with large errors in common and a small difference: paired, it shows.
+    rng = np.random.default_rng(4)
+    labels = np.zeros((400, 3))
+    first = np.abs(rng.normal(0, 20, (400, 1))) * np.ones(3)
+    second = first + rng.normal(0.5, 1.0, (400, 1))
+    difference, low, high = paired_bootstrap(first, second, labels)
+    gains = (np.abs(second) - np.abs(first))[:, 0]
+    spread = gains.std() / 400**0.5
+    assert difference == pytest.approx(gains.mean())
+    assert (low, high) == pytest.approx(gains.mean() + spread * np.array([-1.96, 1.96]), abs=0.01)
+    assert 0 < low < high
+    assert paired_bootstrap(first, second, labels) == (difference, low, high)  # seeded
+    assert paired_bootstrap(second, first, labels)[0] == pytest.approx(-difference)
+
+
+def test_paired_interval_ignores_angles_without_a_label() -> None:
+    labels = np.array([[0.0, 0.0, np.nan]] * 3)
+    first, second = np.ones((3, 3)), np.array([[3.0, 1.0, 90.0]] * 3)
+    assert paired_bootstrap(first, second, labels) == pytest.approx((1.0, 1.0, 1.0))
