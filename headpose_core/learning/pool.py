@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from headpose_core.learning.boxes import DetectedFaces, yunet_detections
 from headpose_core.learning.datasets import FaceReader, LabelledFace, in_holdout
-from headpose_core.learning.readers import RENDERED, open_faces, split_source
+from headpose_core.learning.readers import RENDERED, SHARDS, open_faces, split_source
 from headpose_core.learning.report import OnError, Report, merged
 from headpose_core.learning.shards import ShardFaces
 from headpose_core.types import FloatArray
@@ -69,8 +69,9 @@ class FacePool:
 
     def _open(self, name: str) -> FaceReader:
         kind, root = split_source(name)
-        if kind == RENDERED:
-            return ShardFaces(root, self._detected_only, self._zero_pose_deg)
+        if kind in SHARDS:
+            zero_pose_deg = self._zero_pose_deg if kind == RENDERED else (0.0, 0.0, 0.0)
+            return ShardFaces(root, self._detected_only, zero_pose_deg, self._on_error)
         faces = open_faces(kind, root, self._on_error)
         return DetectedFaces(faces, yunet_detections(faces.root), "leave out")
 
@@ -114,9 +115,10 @@ class FacePool:
 
 def _parts(kind: str, root: Path) -> list[str]:
     """Names of the parts that a source has now."""
-    if kind != RENDERED:
+    if kind not in SHARDS:
         return [f"{kind}:{root}"]
-    return sorted(str(path) for path in root.glob("shard-*.npz"))
+    prefix = "" if kind == RENDERED else f"{kind}:"
+    return sorted(f"{prefix}{path}" for path in root.glob("shard-*.npz"))
 
 
 def _fingerprint(faces: FaceReader) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from headpose_core.learning.pool import FacePool
+from headpose_core.learning.report import DataError
 from headpose_core.learning.shards import read_shard, turn_zero
 from headpose_core.rotation import matrix_from_angles
 from tests.learning.drawn_faces import draw_face, write_shard
@@ -119,3 +120,27 @@ def test_a_head_that_looks_away_keeps_no_label_after_a_turn() -> None:
     np.testing.assert_allclose(turned[0], [0.0, 15.0, 0.0], atol=1e-9)
     assert np.isnan(turned[1]).all()
     assert turn_zero(labels, np.zeros(3)) is labels
+
+
+def test_torn_pictures_and_shards_are_reported_or_refused(tmp_path: Path) -> None:
+    path = write_shard(tmp_path, 0, 4)
+    arrays = dict(np.load(path))
+    arrays["jpeg"][arrays["offsets"][2] - 5 : arrays["offsets"][2] + 5] = 0  # end of 1, start of 2
+    np.savez(path, **arrays)
+    write_shard(tmp_path, 1, 3)
+    (tmp_path / "shard-00002.npz").write_bytes((tmp_path / "shard-00001.npz").read_bytes()[:5000])
+    pool = FacePool([tmp_path], holdout_share=0.0)
+    assert pool.rescan() == 5 and pool.rescan() == 0
+    assert [pool[index].name for index in (0, 1, 2)] == [
+        "shard-00000/0",
+        "shard-00000/3",
+        "shard-00001/0",
+    ]
+    said = [str(one).removeprefix(f"{tmp_path}/") for one in pool.report.omissions if one.broken]
+    assert said[:2] == [
+        "shard-00000.npz, face 1: the picture is torn",
+        "shard-00000.npz, face 2: the picture is torn",
+    ]
+    assert len(said) == 3 and "cannot be read as a shard" in said[2]
+    with pytest.raises(DataError, match=r"shard-00000.npz, face 1: the picture is torn"):
+        FacePool([tmp_path], on_error="refuse").rescan()

@@ -44,7 +44,8 @@ KINDS: dict[str, Kind] = {
     "pointing04": Kind(read_pointing04),
     "csv": Kind(read_csv),
 }
-RENDERED = "rendered"
+# Directories of shards: rendered ones, and data sets that `training.pack` has packed.
+RENDERED, PACKED = SHARDS = ("rendered", "packed")
 
 
 def open_faces(kind: str, root: Path, on_error: OnError = "skip") -> FileFaces:
@@ -64,9 +65,9 @@ def open_faces(kind: str, root: Path, on_error: OnError = "skip") -> FileFaces:
 def split_source(source: str | Path) -> tuple[str, Path]:
     """Kind and root of `kind:root`; a path alone is a directory of rendered shards."""
     kind, colon, root = str(source).partition(":")
-    if colon and kind in (*KINDS, RENDERED):
+    if colon and kind in (*KINDS, *SHARDS):
         return kind, Path(root)
     if colon and not Path(source).exists():
-        names = ", ".join((RENDERED, *KINDS))
+        names = ", ".join((*SHARDS, *KINDS))
         raise DataError(f"expected KIND:DIRECTORY with a kind of {names}, got '{source}'")
     return RENDERED, Path(source)
