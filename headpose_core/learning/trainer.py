@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -65,6 +66,7 @@ def train(config: RunConfig) -> Path:
     """
     if config.threads:
         torch.set_num_threads(config.threads)
+    cv2.setNumThreads(1)  # views are small: its threads cost more than they bring
     config.out.mkdir(parents=True, exist_ok=True)
     state = TrainingState(config)
     if state.group.leads:
