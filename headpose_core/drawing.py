@@ -26,12 +26,15 @@ _READABLE_SIDE = 480
 _LABEL_PER_BOX = 2.5  # width
 
 
-def draw_heads(image: Image, heads: Sequence[Head], *, zoom: float = 1.0) -> Image:
+def draw_heads(
+    image: Image, heads: Sequence[Head], *, zoom: float = 1.0, caption: str = ""
+) -> Image:
     """An annotated copy of an image.
 
     image: (H, W, 3) uint8 RGB. heads: of this image, drawn last first so that the largest, which
     comes first in a ``Frame``, lies on top. zoom: enlarges the copy, so that there is room for
-    text on small images; ``readable_zoom`` suggests one. Amber marks an extrapolated pose.
+    text on small images; ``readable_zoom`` suggests one. caption: ASCII for the lower left corner,
+    shrunk where the image is narrower. Amber marks an extrapolated pose.
     """
     check_image(image)
     if not zoom > 0.0:
@@ -41,6 +44,8 @@ def draw_heads(image: Image, heads: Sequence[Head], *, zoom: float = 1.0) -> Ima
     canvas = np.array(cv2.resize(image, (width, height), interpolation=method), np.uint8)
     for head in reversed(heads):
         _draw_head(canvas, head, zoom)
+    if caption:
+        _draw_caption(canvas, caption)
     return canvas
 
 
@@ -126,17 +131,43 @@ def _draw_label(canvas: Image, head: Head, box: FloatArray, colour: tuple[int, i
         text = head.face_id
     if not text:
         return
-    pad = max(2, round(0.45 * capital))
+    pad = _pad(capital)
     tall, wide = round(capital) + 2 * pad, _text_width(text, scale, stroke) + 2 * pad
     top = round(box[1]) - tall - pad
     if top < 0:
         top = min(round(box[3]) + pad, height - tall)
     left = min(round((box[0] + box[2] - wide) / 2), width - wide)
-    left, top = max(0, left), max(0, top)
+    _draw_panel(canvas, text, (max(0, left), max(0, top)), capital, colour)
+
+
+def _draw_caption(canvas: Image, text: str) -> None:
+    height, width = canvas.shape[:2]
+    capital = max(8.0, height / 48)
+    room = _text_width(text, capital / _FONT_CAPITAL_PX, 1) + 2 * _pad(capital)
+    capital *= min(1.0, width / room)
+    top = max(0, height - round(capital) - 2 * _pad(capital))
+    _draw_panel(canvas, text, (0, top), capital, _WHITE)
+
+
+def _draw_panel(
+    canvas: Image,
+    text: str,
+    corner: tuple[int, int],
+    capital: float,
+    colour: tuple[int, int, int],
+) -> None:
+    """A line of text with capitals of so many pixels on a darkened panel."""
+    left, top = corner
+    scale, stroke, pad = capital / _FONT_CAPITAL_PX, max(1, round(capital / 9)), _pad(capital)
+    tall, wide = round(capital) + 2 * pad, _text_width(text, scale, stroke) + 2 * pad
     panel = canvas[top : top + tall, left : left + wide]
     panel[:] = (panel * 0.35 + np.array(_DARK) * 0.65).astype(np.uint8)
     baseline = (left + pad, top + tall - pad)
     cv2.putText(canvas, text, baseline, _FONT, scale, colour, stroke, cv2.LINE_AA)
+
+
+def _pad(capital: float) -> int:
+    return max(2, round(0.45 * capital))
 
 
 def _text_width(text: str, scale: float, stroke: int) -> int:

@@ -3,29 +3,42 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
+from rclpy.time import Time
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
+from visualization_msgs.msg import MarkerArray
 
 from headpose_core.drawing import draw_heads
 from headpose_core.types import Frame
+from headpose_ros.hri import HriOutputs
 from headpose_ros.images import message_from_image
+from headpose_ros.markers import HeadMarkers
 from headpose_ros.messages import head_pose_array, transforms
 from headpose_ros.msg import HeadPoseArray
-from headpose_ros.qos import newest_only
+from headpose_ros.qos import newest_only, overridable
 
 
 class Outputs:
-    """The publishers for heads; they exist while the node is configured."""
+    """The publishers for heads; they exist while the node is configured.
 
-    def __init__(self, node: Node) -> None:
+    publish_hri: the topics of REP-155 as well. Raises ImportError when hri_msgs is missing then.
+    """
+
+    def __init__(self, node: Node, *, publish_hri: bool = False) -> None:
         self._node = node
-        self._poses = node.create_publisher(HeadPoseArray, "head_pose", 5)
-        self._tf = node.create_publisher(TFMessage, "/tf", 100)
-        self._debug_image = node.create_publisher(Image, "head_pose/debug_image", newest_only())
+        self._hri = HriOutputs(node) if publish_hri else None
+        offer = partial(node.create_publisher, qos_overriding_options=overridable())
+        self._poses = offer(HeadPoseArray, "head_pose", 5)
+        self._tf = offer(TFMessage, "/tf", 100)
+        self._markers = offer(MarkerArray, "head_pose/markers", 5)
+        self._debug_image = offer(Image, "head_pose/debug_image", newest_only())
+        self._shown = HeadMarkers()
 
     def publish(
         self, frame: Frame, image: NDArray[np.uint8], header: Header, *, with_tf: bool
@@ -35,9 +48,32 @@ class Outputs:
             self._publish_tf(frame, header)
         height, width = image.shape[:2]
         self._poses.publish(head_pose_array(frame, header, (width, height)))
+        if self._hri:
+            self._hri.publish(frame, image, header)
+        if self._markers.get_subscription_count():
+            self._markers.publish(self._shown.update(frame, header))
         if self._debug_image.get_subscription_count():
-            drawn = draw_heads(image, frame.heads)
+            drawn = draw_heads(image, frame.heads, caption=self._latency(frame, header))
             self._debug_image.publish(message_from_image(drawn, header))
+
+    def clear(self) -> None:
+        """No more images: nothing that is shown shall stay."""
+        if not self._node.context.ok():
+            return  # shut down: nothing can be sent any more
+        header = Header(stamp=self._node.get_clock().now().to_msg())
+        self._markers.publish(self._shown.clear(header))
+        if self._hri:
+            self._hri.clear(header)
+
+    def subscribers(self) -> int:
+        """How many listen to head_pose."""
+        return self._poses.get_subscription_count()
+
+    def destroy(self) -> None:
+        for publisher in (self._poses, self._tf, self._markers, self._debug_image):
+            self._node.destroy_publisher(publisher)
+        if self._hri:
+            self._hri.destroy()
 
     def _publish_tf(self, frame: Frame, header: Header) -> None:
         message = transforms(frame, header)
@@ -48,10 +84,9 @@ class Outputs:
             return
         self._tf.publish(message)
 
-    def subscribers(self) -> int:
-        """How many listen to head_pose."""
-        return self._poses.get_subscription_count()
-
-    def destroy(self) -> None:
-        for publisher in (self._poses, self._tf, self._debug_image):
-            self._node.destroy_publisher(publisher)
+    def _latency(self, frame: Frame, header: Header) -> str:
+        text = f"{sum(frame.timings_ms.values()):.0f} ms"
+        if header.stamp.sec or header.stamp.nanosec:
+            age = self._node.get_clock().now() - Time.from_msg(header.stamp)
+            text += f", image {age.nanoseconds * 1e-6:.0f} ms old"
+        return text

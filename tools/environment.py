@@ -139,6 +139,11 @@ def build_messages() -> None:
         cmake_install(source, VENV / "build" / name)
 
 
+def build_test_messages() -> None:
+    """A stand-in for hri_msgs, which no wheel has either."""
+    cmake_install(REPO / "tests" / "hri_msgs", VENV / "build" / "hri_msgs")
+
+
 def cmake_install(source: Path, build: Path) -> None:
     build.mkdir(parents=True, exist_ok=True)
     configure = ["cmake", "-S", source, "-B", build, "-DCMAKE_BUILD_TYPE=Release"]
@@ -200,6 +205,14 @@ def stages(level: str) -> list[Stage]:
                 "has it cached",
                 install_dev,
                 [pins, REQUIREMENTS / "dev.txt", REQUIREMENTS / "dev_files.txt"],
+            )
+        )
+        found.append(
+            Stage(
+                "test_messages",
+                "building messages for tests (nothing to download)",
+                build_test_messages,
+                [REPO / "tests" / "hri_msgs", REPO / "tools" / "ros_wheels.cmake"],
             )
         )
     return found

@@ -122,6 +122,20 @@ def test_boxes_and_images_of_any_size_are_drawn(size: tuple[int, int], box) -> N
     assert draw_heads(black(*size), many).shape == (*size, 3)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (20, 30), (144, 176), (720, 1280)])
+def test_a_caption_is_in_the_lower_left_corner_and_nowhere_else(size: tuple[int, int]) -> None:
+    grey = np.full((*size, 3), 128, np.uint8)
+    drawn = draw_heads(grey, [], caption="12 ms, image 45 ms old")
+    assert drawn.shape == grey.shape
+    rows, columns = np.nonzero((drawn != grey).any(axis=2))
+    assert columns.min() == 0
+    assert rows.max() == size[0] - 1
+    if size[0] > 100:
+        assert rows.min() > 0.85 * size[0]
+        assert columns.max() < size[1]
+        assert (drawn[rows.min() :] > 200).any()  # there are letters
+
+
 def test_a_zoom_must_be_positive() -> None:
     with pytest.raises(ValueError, match="zoom: expected more than 0"):
         draw_heads(black(), [], zoom=0.0)

@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a head becomes for displays and for REP-155, over real DDS where it goes over the wire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from headpose_core.camera import ray_rotation
+from headpose_core.messages import orientation
+from headpose_core.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.types import Frame, Head
+from headpose_ros import hri as hri_module
+from headpose_ros.hri import HriOutputs
+from headpose_ros.images import image_from_message
+from headpose_ros.markers import HeadMarkers
+from headpose_ros.outputs import Outputs
+from headpose_ros.qos import newest_only
+from tests.ros.graph import Probe
+
+ANGLES, STD = (20.0, -10.0, 5.0), (3.0, 6.0, 2.0)
+POSITION = np.array([0.2, -0.1, 1.5])
+HEADER = Header(frame_id="camera")
+IMAGE = np.random.default_rng(0).integers(0, 255, (240, 320, 3), np.uint8)
+
+
+def head(face_id: str = "f1", **fields: object) -> Head:
+    """A confirmed head beside the optical axis whose place is known."""
+    R_ray = ray_rotation(POSITION / np.linalg.norm(POSITION))
+    known = {
+        "box": np.array([100, 60, 180, 160], np.float32),
+        "score": 0.75,
+        "paper_angles_deg": np.array(ANGLES),
+        "std_deg": np.array(STD),
+        "extrapolated": False,
+        "rotation": matrix_from_angles(ANGLES),
+        "ray_rotation": R_ray,
+        "covariance": R_ray @ orientation_covariance(ANGLES, STD) @ R_ray.T,
+        "position": POSITION,
+        "position_covariance": np.eye(3) * 1e-3,
+        "perspective_corrected": True,
+        "face_id": face_id,
+        "track_age": 3,
+        "confirmed": True,
+    }
+    return Head(**{**known, **fields})  # type: ignore[arg-type]
+
+
+def frame(*heads: Head, stamp_s: float = 1.0) -> Frame:
+    return Frame(stamp_s, heads, {"detect": 3.0, "infer": 4.0})
+
+
+def by_namespace(message: MarkerArray) -> dict[str, Marker]:
+    return {m.ns: m for m in message.markers if m.action == Marker.ADD}
+
+
+def points(marker: Marker) -> np.ndarray:
+    return np.array([[p.x, p.y, p.z] for p in marker.points])
+
+
+def test_axes_start_at_the_sellion_and_point_as_the_head_does() -> None:
+    marker = by_namespace(HeadMarkers().update(frame(head()), HEADER))["axes"]
+    assert (marker.type, marker.header.frame_id) == (Marker.LINE_LIST, "camera")
+    ends = points(marker).reshape(3, 2, 3)
+    np.testing.assert_allclose(ends[:, 0], [POSITION] * 3)
+    directions = ends[:, 1] - ends[:, 0]
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    np.testing.assert_allclose(directions.T, orientation(head()), atol=1e-9)
+    strongest = [np.argmax([c.r, c.g, c.b]) for c in marker.colors[::2]]
+    assert strongest == [0, 1, 2]  # as RViz paints x, y, z
+
+
+def test_the_cone_holds_two_fifths_of_all_noses() -> None:
+    """One sigma in two dimensions: 39 % of heads drawn from the covariance point through it."""
+    marker = by_namespace(HeadMarkers().update(frame(head()), HEADER))["cone"]
+    assert marker.type == Marker.TRIANGLE_LIST
+    triangles = points(marker).reshape(-1, 3, 3)
+    np.testing.assert_allclose(triangles[:, 0], [POSITION] * len(triangles))
+    rays = triangles[:, 1:] - POSITION
+    np.testing.assert_allclose(rays[:, 1], np.roll(rays[:, 0], -1, axis=0), atol=1e-9)  # closed
+
+    drawn = np.random.default_rng(0).normal(ANGLES, STD, (20_000, 3))
+    noses = (head().ray_rotation @ matrix_from_angles(drawn))[:, :, 2] * -1.0
+    # Inside a convex cone a direction lies on the same side of all its faces as the middle.
+    faces = np.cross(rays[:, 0], rays[:, 1])
+    faces *= np.sign(faces @ orientation(head())[:, 0])[:, None]
+    inside = (noses @ faces.T > 0).all(axis=1).mean()
+    assert inside == pytest.approx(1 - np.exp(-0.5), abs=0.03)
+
+
+def test_a_cone_of_great_doubt_is_still_a_cone() -> None:
+    doubtful = head(covariance=np.eye(3) * 9.0)
+    marker = by_namespace(HeadMarkers().update(frame(doubtful), HEADER))["cone"]
+    assert np.isfinite(points(marker)).all()
+    assert np.abs(points(marker) - POSITION).max() < 1.0
+
+
+def test_the_id_stands_above_the_head() -> None:
+    marker = by_namespace(HeadMarkers().update(frame(head("left_f3")), HEADER))["id"]
+    assert (marker.type, marker.text) == (Marker.TEXT_VIEW_FACING, "left_f3")
+    place = marker.pose.position
+    above = np.array([place.x, place.y, place.z]) - POSITION
+    assert above @ orientation(head())[:, 2] > 0.1
+    assert marker.scale.z > 0
+
+
+def test_markers_go_with_their_face_and_numbers_are_not_mixed_up() -> None:
+    markers = HeadMarkers()
+    both = markers.update(frame(head("f1"), head("f2")), HEADER).markers
+    assert both[0].action == Marker.DELETEALL  # what another node may have left
+    numbers = {m.text: m.id for m in both if m.ns == "id"}
+    assert len(set(numbers.values())) == 2
+    left = markers.update(frame(head("f2"), head("f3")), HEADER).markers
+    gone = {(m.ns, m.id) for m in left if m.action == Marker.DELETE}
+    assert gone == {(ns, numbers["f1"]) for ns in ("axes", "cone", "id")}
+    later = {m.text: m.id for m in left if m.ns == "id" and m.action == Marker.ADD}
+    assert later["f2"] == numbers["f2"]
+    assert later["f3"] not in numbers.values()
+    assert {m.action for m in markers.update(frame(), HEADER).markers} == {Marker.DELETE}
+    assert markers.update(frame(), HEADER).markers == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "header"),
+    [
+        ({"position": np.full(3, np.nan)}, HEADER),
+        ({"confirmed": False}, HEADER),
+        ({}, Header()),
+    ],
+)
+def test_a_head_without_a_place_has_no_markers(fields: dict[str, object], header: Header) -> None:
+    assert not by_namespace(HeadMarkers().update(frame(head(**fields)), header))
+
+
+@pytest.fixture
+def node(probe: Probe) -> Iterator[Node]:
+    """A node in the probe's process, for publishers of its own."""
+    node = Node("outputs", namespace=probe.namespace, context=probe.node.context)
+    yield node
+    node.destroy_node()
+
+
+def test_markers_come_only_while_somebody_listens_and_are_cleared_at_the_end(
+    probe: Probe, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outputs = Outputs(node)
+    made: list[Frame] = []
+    update = HeadMarkers.update
+    monkeypatch.setattr(
+        HeadMarkers, "update", lambda self, f, h: made.append(f) or update(self, f, h)
+    )
+    outputs.publish(frame(head()), IMAGE, HEADER, with_tf=False)
+    assert not made
+    received: list[MarkerArray] = []
+    probe.node.create_subscription(MarkerArray, "head_pose/markers", received.append, 10)
+
+    def shown() -> bool:
+        outputs.publish(frame(head()), IMAGE, HEADER, with_tf=False)
+        return bool(received)
+
+    probe.until(shown, "markers")
+    assert set(by_namespace(received[0])) == {"axes", "cone", "id"}
+    outputs.clear()
+
+    def cleared() -> bool:
+        return [marker.action for marker in received[-1].markers] == [Marker.DELETEALL]
+
+    probe.until(cleared, "they are cleared")
+    outputs.destroy()
+    probe.until(
+        lambda: not probe.node.count_publishers("head_pose/markers"), "publishers are gone"
+    )
+
+
+def test_tracked_faces_as_rep155_has_them(probe: Probe, node: Node) -> None:
+    messages = pytest.importorskip(
+        "hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace"
+    )
+    outputs = HriOutputs(node)
+    header = Header(frame_id="camera")
+    header.stamp.sec = 7
+    cut = head("f2", box=np.array([-40, 200, 60, 300], np.float32), score=0.5)
+    two = frame(head("f1"), cut, head("f9", confirmed=False))
+    received: dict[str, list] = {"tracked": [], "roi": [], "cropped": []}
+    root = "/humans/faces"
+    subscribe = probe.node.create_subscription
+    subscribe(messages.IdsList, f"{root}/tracked", received["tracked"].append, 10)
+    region = messages.NormalizedRegionOfInterest2D
+    subscribe(region, f"{root}/f2/roi", received["roi"].append, 10)
+    subscribe(Image, f"{root}/f2/cropped", received["cropped"].append, 10)
+
+    def all_came() -> bool:
+        outputs.publish(two, IMAGE, header)
+        return all(received.values())
+
+    probe.until(all_came, "topics of a face")
+    assert received["tracked"][-1].ids == ["f1", "f2"]
+    roi, cropped = received["roi"][-1], received["cropped"][-1]
+    assert (roi.header, cropped.header) == (header, header)
+    corners = [roi.xmin, roi.ymin, roi.xmax, roi.ymax, roi.c]
+    np.testing.assert_allclose(corners, [0.0, 200 / 240, 60 / 320, 1.0, 0.5], atol=1e-6)
+    assert (cropped.width, cropped.height, cropped.encoding) == (128, 128, "rgb8")
+    pixels = image_from_message(cropped)
+    assert not pixels[:, :50].any()  # what lies outside the image is black
+    assert not pixels[53:].any()
+    assert pixels[:50, 54:].any()
+
+    # A second later f1 is gone, and so are its topics.
+    outputs.publish(frame(cut, stamp_s=2.5), IMAGE, header)
+    probe.until(lambda: received["tracked"][-1].ids == ["f2"], "f1 is not tracked")
+    probe.until(lambda: not node.count_publishers(f"{root}/f1/roi"), "its topics are gone")
+    assert node.count_publishers(f"{root}/f2/roi") == 1
+    outputs.clear(header)
+    probe.until(lambda: received["tracked"][-1].ids == [], "nobody is tracked")
+    outputs.destroy()
+    probe.until(lambda: not node.count_publishers(f"{root}/tracked"), "all topics are gone")
+
+
+def test_a_face_that_is_missed_once_keeps_its_topics(probe: Probe, node: Node) -> None:
+    pytest.importorskip("hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace")
+    outputs = HriOutputs(node)
+    made: list[str] = []
+    create = node.create_publisher
+
+    def counted(kind: type, topic: str, *args: object) -> Publisher:
+        made.append(topic)
+        return create(kind, topic, *args)
+
+    node.create_publisher = counted  # type: ignore[method-assign]
+    for stamp_s, heads in ((1.0, [head()]), (1.1, []), (1.2, [head()])):
+        outputs.publish(frame(*heads, stamp_s=stamp_s), IMAGE, HEADER)
+    assert len(made) == 2
+    outputs.publish(frame(head(), stamp_s=0.5), IMAGE, HEADER)  # time was set back
+    assert len(made) == 4
+    outputs.destroy()
+
+
+def test_without_hri_msgs_it_is_said_what_to_do(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(hri_module, "import_module", missing)
+    with pytest.raises(
+        ImportError, match=r"install ros-\$ROS_DISTRO-hri-msgs, or set publish_hri"
+    ):
+        Outputs(node, publish_hri=True)
+    assert not node.count_publishers(f"{node.get_namespace()}/head_pose")
+
+
+def test_the_debug_image_tells_the_latency(probe: Probe, node: Node) -> None:
+    outputs = Outputs(node)
+    header = Header(frame_id="camera", stamp=node.get_clock().now().to_msg())
+    assert outputs._latency(frame(), header).startswith("7 ms, image ")
+    assert outputs._latency(frame(), HEADER) == "7 ms"  # without a stamp there is no age
+    received: list[Image] = []
+    probe.node.create_subscription(Image, "head_pose/debug_image", received.append, newest_only())
+
+    def drawn() -> bool:
+        outputs.publish(frame(), IMAGE, header, with_tf=False)
+        return bool(received)
+
+    probe.until(drawn, "a debug image")
+    changed = (image_from_message(received[0]) != IMAGE).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    assert rows.min() > 200  # the caption, and nothing else: there is no head
+    assert columns.min() == 0
+    outputs.destroy()
+
+
+def test_two_sets_of_outputs_after_each_other(node: Node) -> None:
+    """As when the node is configured again: the QoS parameters are there already."""
+    for _ in range(2):
+        outputs = Outputs(node)
+        outputs.publish(frame(replace(head(), confirmed=False)), IMAGE, HEADER, with_tf=True)
+        outputs.destroy()
