@@ -71,6 +71,8 @@ class ImageProcessor:
     def stop(self) -> None:
         """Nothing is published any more when this returns, whatever is still in work."""
         with self._publishing:
+            if self._open:
+                self._outputs.clear()
             self._open = False
         if self._worker.drain(_PATIENCE_S):
             self._health.image_dropped()
