@@ -13,6 +13,7 @@ import pytest
 import torch
 from onnx import numpy_helper
 
+from headpose_core.backends.openvino import import_openvino
 from headpose_core.bins import decode
 from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import ModelError
@@ -66,7 +67,21 @@ def test_onnx_runtime_computes_in_integers_throughout(files, tmp_path) -> None:
     operators = [n.op_type for n in onnx.load(tmp_path / "optimised.onnx").graph.node]
     assert operators.count("QLinearConv") == 20
     assert operators.count("QLinearAdd") == 8
-    assert not {"Conv", "Add", "FusedConv"} & set(operators)
+    assert operators.count("Conv") == 1  # the classifiers
+    assert not {"Add", "FusedConv", "Mul", "Gemm"} & set(operators)
+
+
+def test_openvino_computes_in_integers_throughout(files) -> None:
+    pytest.importorskip("openvino", reason="needs openvino")
+    core = import_openvino().Core()
+    compiled = core.compile_model(core.read_model(files[1]), "CPU")
+    nodes = [node.get_rt_info() for node in compiled.get_runtime_model().get_ops()]
+    kinds = [
+        node["runtimePrecision"].astype(str)
+        for node in nodes
+        if node["layerType"].astype(str) == "Convolution"
+    ]
+    assert sorted(kinds) == ["f32"] + ["u8"] * 20  # the classifiers, and all others
 
 
 def test_weights_leave_room_for_sums_in_16_bits(files) -> None:
