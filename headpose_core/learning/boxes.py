@@ -84,8 +84,9 @@ def yunet_detections(root: Path, folder: Path | None = None) -> Detections:
 
 
 def cache_folder(root: Path) -> Path:
-    """The directory itself, or the user's cache when it cannot be written to."""
-    if os.access(root, os.W_OK):
+    """The directory itself, or the user's cache when it may not be written to."""
+    # The mode too: an administrator's process could, but shall not.
+    if os.access(root, os.W_OK) and root.stat().st_mode & 0o222:
         return root
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "headpose" / _digest(str(root.resolve()))

@@ -9,7 +9,6 @@ import pytest
 
 from headpose_core.detection import GivenBoxes, YuNet
 from headpose_core.image import write_image
-from headpose_core.learning import boxes
 from headpose_core.learning.boxes import DetectedFaces, Detections, labelled_one, yunet_detections
 from headpose_core.learning.datasets import in_holdout
 from headpose_core.learning.pool import FacePool
@@ -102,14 +101,17 @@ def test_a_torn_cache_is_made_anew(table: Path) -> None:
 def test_a_folder_that_cannot_be_written_has_its_boxes_in_the_users_cache(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(boxes.os, "access", lambda path, mode: False)
+    folder = tmp_path / "read only"
+    folder.mkdir()
+    (table.parent / "face.png").rename(folder / "face.png")
+    folder.chmod(0o555)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    before = set(table.parent.iterdir())
-    detections = yunet_detections(table.parent)
-    detections.of(table.parent / "face.png")
+    detections = yunet_detections(folder)
+    detections.of(folder / "face.png")
     detections.save()
     assert detections.path.is_file() and detections.path.is_relative_to(tmp_path / "cache")
-    assert set(table.parent.iterdir()) - before == {tmp_path / "cache"}
+    assert [path.name for path in folder.iterdir()] == ["face.png"]
+    folder.chmod(0o755)
 
 
 @pytest.mark.parametrize(
