@@ -8,6 +8,7 @@ take a high learning rate from the first step.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import cast
 
 import torch
@@ -19,6 +20,15 @@ def conv_bn(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Seque
     """Convolution that keeps the size (divided by `stride`), then batch normalisation."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs))
+
+
+def conv_bn_pairs(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.BatchNorm2d]]:
+    """Each `conv_bn` of a network: its name and its two layers."""
+    for name, module in network.named_modules():
+        if isinstance(module, nn.Sequential) and len(module) == 2:
+            conv, norm = module
+            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
+                yield name, conv, norm
 
 
 def silenced(branch_end: nn.Sequential) -> nn.Sequential:

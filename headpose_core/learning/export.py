@@ -11,6 +11,7 @@ import copy
 import io
 import warnings
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from headpose_core.bins import decode
 from headpose_core.crop import CROP_SIZE
 from headpose_core.files import appearing
+from headpose_core.learning.blocks import conv_bn_pairs
 from headpose_core.learning.network import HeadPoseNet
 from headpose_core.model_file import INPUT, OUTPUT, ModelMetadata
 from headpose_core.runtime import HeadPoseModel
@@ -62,12 +64,9 @@ def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> f
 def fold_normalisation(network: HeadPoseNet) -> HeadPoseNet:
     """A copy in evaluation mode whose convolutions contain the normalisation behind them."""
     folded = copy.deepcopy(network).eval()
-    for module in folded.modules():
-        if not isinstance(module, nn.Sequential) or len(module) != 2:
-            continue
-        conv, norm = module
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            module[0], module[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
+    for name, conv, norm in [*conv_bn_pairs(folded)]:
+        pair = cast(nn.Sequential, folded.get_submodule(name))
+        pair[0], pair[1] = fuse_conv_bn_eval(conv, norm), nn.Identity()
     return folded
 
 

@@ -12,44 +12,62 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from headpose_core.learning.backbones import BACKBONES
+from headpose_core.learning.blocks import conv_bn_pairs
 from headpose_core.learning.export import HALF_SUFFIX
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig
 
+Tensors = dict[str, Tensor]
 
-def restore_network(path: Path, backbone: str, crops: NDArray[np.uint8]) -> HeadPoseNet:
+
+def restore_network(path: Path, crops: NDArray[np.uint8]) -> HeadPoseNet:
     """Network that computes what the model file does, with working normalisations.
 
     crops: some (N, 112, 112, 3) uint8 of the training data. The export folded each
     normalisation into its convolution; here each gets the statistics of these crops, and the
     scale and shift that undo it, so that training starts from what the file knows.
-    Raises ValueError when the file is not of this backbone.
+    Raises ValueError when the file is of no backbone that is made of convolutions only.
     """
-    model = onnx.load(path)
     tensors = {
         tensor.name.removesuffix(HALF_SUFFIX): torch.tensor(numpy_helper.to_array(tensor)).float()
-        for tensor in model.graph.initializer
+        for tensor in onnx.load(path).graph.initializer
     }
-    unused = {name for name in tensors if name.startswith("backbone.")}
-    try:
-        width = len(tensors["backbone.stem.0.weight"])
-        network = HeadPoseNet(NetworkConfig(backbone, width))
-        network.classifiers.weight.data.copy_(tensors["classifiers.weight"])
-        network.classifiers.bias.data.copy_(tensors["classifiers.bias"])
-        for name, module in network.named_modules():
-            if not isinstance(module, nn.Sequential) or len(module) != 2:
-                continue
-            conv, norm = module
-            if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-                conv.weight.data.copy_(tensors[f"{name}.0.weight"])
-                _undo_when_called(norm, tensors[f"{name}.0.bias"])
-                unused -= {f"{name}.0.weight", f"{name}.0.bias"}
-        if unused:
-            raise RuntimeError(f"it has no place for {sorted(unused)}")
-    except (KeyError, RuntimeError) as error:
-        raise ValueError(f"expected an exported {backbone} in {path}: {error}") from error
+    network = HeadPoseNet(_config_of(path, tensors))
+    network.classifiers.weight.data.copy_(tensors["classifiers.weight"])
+    network.classifiers.bias.data.copy_(tensors["classifiers.bias"])
+    for name, conv, norm in conv_bn_pairs(network):
+        conv.weight.data.copy_(tensors[f"{name}.0.weight"])
+        _undo_when_called(norm, tensors[f"{name}.0.bias"])
     with torch.inference_mode():
         network.eval()(torch.from_numpy(crops))
     return network
+
+
+def _config_of(path: Path, tensors: Tensors) -> NetworkConfig:
+    """The network whose folded layers are those of the file: all of them, and no others."""
+    present = {name: one.shape for name, one in tensors.items() if name.startswith("backbone.")}
+    blocks = {tuple(map(int, name.split(".")[2:4])) for name in present if ".stages." in name}
+    depths = tuple(sum(stage == index for stage, _ in blocks) for index in range(4))
+    width = len(tensors.get("backbone.stem.0.weight", ()))
+    if width and all(depths):
+        for backbone in BACKBONES:
+            config = NetworkConfig(backbone, width, depths)
+            with torch.device("meta"):
+                if _folded_shapes(HeadPoseNet(config)) == present:
+                    return config
+    raise ValueError(
+        f"expected a model exported from one of {', '.join(BACKBONES)} without attention in "
+        f"{path}, got other layers: {', '.join(sorted(present)) or 'none of a backbone'}"
+    )
+
+
+def _folded_shapes(network: HeadPoseNet) -> dict[str, torch.Size]:
+    """Shapes of the convolutions that have a normalisation in them."""
+    shapes = {}
+    for name, conv, norm in conv_bn_pairs(network):
+        shapes[f"{name}.0.weight"] = conv.weight.shape
+        shapes[f"{name}.0.bias"] = norm.bias.shape
+    return shapes
 
 
 def _undo_when_called(norm: nn.BatchNorm2d, bias: Tensor) -> None:

@@ -37,7 +37,7 @@ def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
     if config.init.suffix == ".onnx":
         faces.rescan()
         crops, _ = plain_views(faces, faces.training[:CALIBRATION_FACES], CROP_SIZE, config.crop)
-        network = restore_network(config.init, config.network.backbone, crops)
+        network = restore_network(config.init, crops)
     else:
         network, _ = load_weights(config.init)
     return widen(network, config.network)

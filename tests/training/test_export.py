@@ -21,11 +21,10 @@ from headpose_core.learning.export import (
     round_to_half,
 )
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
-from headpose_core.learning.restore import restore_network
 from headpose_core.runtime import HeadPoseModel
 from tests.learning.drawn_faces import write_shard
 from tests.learning.trained import trained
-from tests.tiny_models import METADATA, write_tiny_model
+from tests.tiny_models import METADATA
 from training.export import ExportConfig, export
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -78,43 +77,6 @@ def test_the_file_computes_what_the_network_does(network: HeadPoseNet, tmp_path:
         np.testing.assert_allclose(model.infer(some), expected, atol=0.02)
     rounded = round_to_half(fold_normalisation(network))
     np.testing.assert_allclose(model.infer(crops), logits(rounded, crops), atol=1e-4)
-
-
-@pytest.mark.parametrize("backbone", ["resnet18", "lite"])
-def test_training_can_start_from_an_exported_file(backbone: str, tmp_path: Path) -> None:
-    network = like_trained(NetworkConfig(backbone, 8))
-    path = tmp_path / "model.onnx"
-    export_model(network, METADATA, path)
-    crops = parity_crops()
-    restored = restore_network(path, backbone, crops)
-    np.testing.assert_allclose(logits(restored, crops), logits(network, crops), atol=0.02)
-    # The normalisations are in tune: with the statistics of a batch it does about the same.
-    in_training = logits(restored.train(), crops)
-    np.testing.assert_allclose(in_training, logits(network, crops), atol=0.05)
-    assert restored.config == network.config
-
-
-@pytest.mark.parametrize(
-    ("config", "asked", "message"),
-    [
-        (NetworkConfig("lite", 8), "resnet18", "size of tensor"),
-        (NetworkConfig("resnet18", 8, (1, 1, 1, 1)), "resnet18", "stages.0.1.conv1"),
-        (NetworkConfig("resnet18", 8, (2, 2, 2, 3)), "resnet18", "no place for .*stages.3.2"),
-        (NetworkConfig("botnet101", 4), "botnet101", "no place for .*attention.qkv"),
-    ],
-)
-def test_a_file_that_would_be_restored_in_part_is_refused(
-    config: NetworkConfig, asked: str, message: str, tmp_path: Path
-) -> None:
-    path = tmp_path / "model.onnx"
-    export_model(like_trained(config), METADATA, path)
-    with pytest.raises(ValueError, match=rf"expected an exported {asked} in .*{message}"):
-        restore_network(path, asked, parity_crops()[:1])
-
-
-def test_a_file_without_a_backbone_is_no_start(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"expected an exported resnet18 in .*tiny.onnx"):
-        restore_network(write_tiny_model(tmp_path / "tiny.onnx"), "resnet18", parity_crops())
 
 
 def test_weights_are_stored_in_half_and_used_in_single_precision(
