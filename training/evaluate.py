@@ -69,6 +69,8 @@ class EvaluateConfig:
     """Whose boxes; rendered shards bring the detector's."""
     move_boxes: bool = True
     """Also measure shifted and scaled boxes: six more runs of the network a face."""
+    pictures: bool = True
+    """Also draw the PNG files."""
     fit_temperature: bool = False
     """Also fit the three temperatures to all labels, for `training.export --temperature`."""
     fit_zero_pose: bool = False
@@ -118,8 +120,11 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
         seen[name] = predict(
             model, faces, detected=detected, move_boxes=config.move_boxes, name=name
         )
-        write_files(config.out, name, faces, seen[name])
-    pictures.draw_error_against_angle(config.out / "error-against-angle.png", seen)
+        write_predictions(config.out / f"predictions-{name}.csv", seen[name])
+        if config.pictures:
+            draw(config.out, name, faces, seen[name])
+    if config.pictures:
+        pictures.draw_error_against_angle(config.out / "error-against-angle.png", seen)
     results = {
         "dataset": config.dataset,
         "faces": len(faces),
@@ -149,9 +154,8 @@ def print_results(results: dict[str, Any]) -> None:
         print(f" degrees, 95 % interval {low:+.2f} to {high:+.2f}")
 
 
-def write_files(out: Path, name: str, faces: FaceReader, seen: Predictions) -> None:
-    """The predictions of one model, as numbers and as pictures."""
-    write_predictions(out / f"predictions-{name}.csv", seen)
+def draw(out: Path, name: str, faces: FaceReader, seen: Predictions) -> None:
+    """The pictures of one model."""
     pictures.draw_predictions(out / f"predictions-{name}.png", faces, seen)
     pictures.draw_worst(out / f"worst-{name}.png", faces, seen)
     pictures.draw_scatter(out / f"scatter-{name}.png", seen)

@@ -63,7 +63,7 @@ def answers() -> np.ndarray:
 
 def test_every_number_is_the_one_worked_out_by_hand(tmp_path: Path, ramp_table: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.onnx")
-    evaluate(EvaluateConfig((str(model),), "csv", ramp_table, tmp_path / "out"))
+    evaluate(EvaluateConfig((str(model),), "csv", ramp_table, tmp_path / "out", pictures=False))
     numbers = json.loads((tmp_path / "out" / "results.json").read_text())["models"]["tiny"]
 
     def near(expected: object) -> object:
@@ -109,7 +109,13 @@ def test_every_number_is_the_one_worked_out_by_hand(tmp_path: Path, ramp_table: 
 def test_given_boxes_are_no_misses(tmp_path: Path, ramp_table: Path) -> None:
     model = write_tiny_model(tmp_path / "tiny.onnx")
     config = EvaluateConfig(
-        (str(model),), "csv", ramp_table, tmp_path / "out", boxes="labelled", move_boxes=False
+        (str(model),),
+        "csv",
+        ramp_table,
+        tmp_path / "out",
+        boxes="labelled",
+        pictures=False,
+        move_boxes=False,
     )
     numbers = evaluate(config)["models"]["tiny"]
     assert numbers["missed"] == 0 and numbers["moved_boxes"] is None
@@ -129,7 +135,7 @@ def test_a_peer_and_a_mean_are_measured_on_the_same_faces(
         output='order = ["roll", "pitch", "yaw"]',
     )
     models = (str(tiny), f"{tiny}+{other}", f"peer={peer}")
-    results = evaluate(EvaluateConfig(models, "csv", ramp_table, tmp_path / "out"))
+    results = evaluate(EvaluateConfig(models, "csv", ramp_table, tmp_path / "out", pictures=False))
     assert list(results["models"]) == ["tiny", "tiny+other", "peer"]
     mean = results["models"]["tiny+other"]
     assert mean["mae"]["mean"] == pytest.approx(11.5 / 3, abs=0.05)
@@ -153,7 +159,7 @@ def test_weights_of_a_run_are_measured_like_their_export(tmp_path: Path, ramp_ta
     network = HeadPoseNet(NetworkConfig("resnet18", 8)).eval()
     save_weights(tmp_path / "run.safetensors", network, {})
     config = EvaluateConfig(
-        (str(tmp_path / "run.safetensors"),), "csv", ramp_table, tmp_path / "out"
+        (str(tmp_path / "run.safetensors"),), "csv", ramp_table, tmp_path / "out", pictures=False
     )
     evaluate(config)
     with (tmp_path / "out" / "predictions-run.csv").open() as file:
@@ -191,6 +197,7 @@ def test_faces_beyond_given_angles_are_left_out_and_counted(
         "csv",
         ramp_table,
         tmp_path / "out",
+        pictures=False,
         move_boxes=False,
         max_angles_deg=(30.0, 90.0, 90.0),
     )
@@ -266,7 +273,7 @@ def fsanet(root: Path, shared_dir: Path, out: Path) -> dict[str, float]:
     """Results of FSA-Net, the fastest way."""
     files = shared_dir / "data" / "models"
     config = EvaluateConfig(
-        (str(FSANET),), "aflw2000", root, out, peer_files=files, move_boxes=False
+        (str(FSANET),), "aflw2000", root, out, peer_files=files, pictures=False, move_boxes=False
     )
     results: dict[str, float] = evaluate(config)["models"]["fsanet"]
     return results
