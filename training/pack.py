@@ -87,8 +87,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     pool = FacePool(config.data, on_error=config.on_error)
     pool.rescan()
-    for reason, count in pool.skipped.items():
-        print(f"left out: {count} ({reason})")
+    print(pool.report)
     config.out.mkdir(parents=True, exist_ok=True)
     starts = range(0, len(pool), SHARD_FACES)
     for number, start in enumerate(tqdm(starts, "shards", disable=None)):

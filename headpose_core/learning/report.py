@@ -50,6 +50,12 @@ class Report:
             )
         self.omissions.append(omission)
 
+    def __str__(self) -> str:
+        """How many of what, in one line."""
+        counted = Counter((one.broken, one.reason) for one in self.omissions)
+        said = [f"{count} {reason}" for (_, reason), count in sorted(counted.items())]
+        return f"left out: {', '.join(said) or 'none'}"
+
     @property
     def skipped(self) -> Counter[str]:
         """How many faces were left out for which reason."""

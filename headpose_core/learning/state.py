@@ -101,10 +101,13 @@ class TrainingState:
             new = self.group.from_leader(self.faces.files[known:])
             if not self.group.leads:
                 self.faces.add(new)
+            elif new and self.faces.skipped:
+                print(f"{len(self.faces)} faces; {self.faces.report}", flush=True)
             self.crop_size = crop_size(self.config.schedule, self.progress)
         if not len(self.faces.training):
             folders = ", ".join(map(str, self.config.data))
-            raise FileNotFoundError(f"expected shard-*.npz with faces in {folders}")
+            report = self.faces.report
+            raise FileNotFoundError(f"expected labelled faces in {folders}; {report}")
         if isinstance(self.teachers, CachedTeachers):
             if self.group.leads:
                 self.teachers.reserve(len(self.faces) * self.config.schedule.views_per_face)

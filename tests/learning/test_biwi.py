@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headpose_core.detection import YuNet
+from headpose_core.learning.boxes import DetectedFaces, yunet_detections
 from headpose_core.learning.readers import open_faces
 from headpose_core.rotation import angles_from_matrix
-from headpose_core.types import FloatArray
+from headpose_core.types import FloatArray, Image
 from tests.learning.official_layouts import write_biwi_camera, write_biwi_frame
 
 K = np.array([[500.0, 0.0, 320.0], [0.0, 500.0, 240.0], [0.0, 0.0, 1.0]])
@@ -88,6 +90,38 @@ def test_the_box_is_about_the_projected_face(tmp_path: Path) -> None:
     # A head turned to the image's left has its face left of its centre.
     write_one(tmp_path, np.eye(3), about("y", 60.0))
     assert open_faces("biwi", tmp_path)[0].box[0] < x1 - 20
+
+
+def test_about_its_ray_a_face_that_looks_into_the_camera_has_no_angles(tmp_path: Path) -> None:
+    # A head 300 mm to the right at 1 m, turned toward the camera: to the image's left, 16.7 deg.
+    turn = np.degrees(np.arctan2(300, 1000))
+    write_biwi_camera(tmp_path / "01", K, np.eye(3), (0.0, 0.0, 0.0))
+    write_biwi_frame(tmp_path / "01", 3, about("y", turn), (300.0, 0.0, 1000.0), GREY)
+    in_axes, about_ray = open_faces("biwi", tmp_path), open_faces("biwi-ray", tmp_path)
+    np.testing.assert_allclose(in_axes.angles_deg[0], (turn, 0.0, 0.0), atol=1e-3)
+    np.testing.assert_allclose(about_ray.angles_deg[0], 0.0, atol=1e-3)
+    np.testing.assert_array_equal(in_axes.boxes, about_ray.boxes)
+
+
+def test_the_labelled_one_of_two_detected_faces(tmp_path: Path, astronaut: Image) -> None:
+    """The same photo twice in a frame; the head's centre in millimetres says which is meant."""
+    face = astronaut[20:260, 120:360]
+    frame = np.full((480, 640, 3), 90, np.uint8)
+    frame[100:340, 20:260] = frame[140:380, 380:620] = face
+    found = YuNet().detect(frame).boxes
+    assert len(found) == 2
+    write_biwi_camera(tmp_path / "01", K, about("y", 3.0), (-25.0, 5.0, -10.0))
+    for number, box in enumerate(found):
+        u, v = (box[:2] + box[2:]) / 2
+        z = 500 * 190 / (box[3] - box[1])  # a face is 190 mm high
+        in_colour = np.array([(u - 320) * z / 500, (v - 240) * z / 500, z + 70])
+        centre = about("y", 3.0).T @ (in_colour - (-25.0, 5.0, -10.0))
+        head_R = about("y", 3.0).T  # straight ahead for the colour camera
+        write_biwi_frame(tmp_path / "01", number, head_R, tuple(centre), frame)
+    files = open_faces("biwi", tmp_path)
+    np.testing.assert_allclose(files.angles_deg, 0.0, atol=1e-3)
+    faces = DetectedFaces(files, yunet_detections(files.root), "leave out")
+    np.testing.assert_allclose(faces.boxes, found, atol=1e-3)
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:

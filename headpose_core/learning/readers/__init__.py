@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from headpose_core.learning.readers.biwi import read_biwi
+from headpose_core.learning.readers.biwi import read_biwi, read_biwi_ray
 from headpose_core.learning.readers.csv_table import read_csv
 from headpose_core.learning.readers.files import Entry, FileFaces
 from headpose_core.learning.readers.landmark_mats import read_300w_lp, read_aflw2000
@@ -41,6 +41,7 @@ KINDS: dict[str, Kind] = {
     "aflw2000": Kind(read_aflw2000),
     # Its labelled box is a guess from the head's centre, in images of one person.
     "biwi": Kind(read_biwi, least_overlap=0.15),
+    "biwi-ray": Kind(read_biwi_ray, least_overlap=0.15),
     "pointing04": Kind(read_pointing04),
     "csv": Kind(read_csv),
 }

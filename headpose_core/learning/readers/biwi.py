@@ -8,6 +8,9 @@ point of the depth camera's frame into its own: the Kinect's colour camera stand
 right, and the translation's x is about -25. The pose in the picture is rotation times rotation; as
 angles of the paper it is read from the matrix, because published code takes the Euler angles of
 BIWI in the opposite order (Rz Ry Rx).
+
+Published errors compare with the pose in the camera's axes. What a crop shows is the pose about
+the ray on which the head is seen, 10 degrees apart at the rim of the picture: `read_biwi_ray`.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headpose_core.camera import ray_rotation
 from headpose_core.learning.readers.files import Entry, has_area, paired, usable
 from headpose_core.learning.report import DataError, Report
 from headpose_core.rotation import angles_from_matrix
@@ -41,8 +45,13 @@ class ColourCamera:
     t: FloatArray
 
 
-def read_biwi(root: Path, report: Report) -> Iterator[Entry]:
-    """Frames of all sequences; a sequence is a group."""
+def read_biwi_ray(root: Path, report: Report) -> Iterator[Entry]:
+    """As `read_biwi`, with labels about the viewing ray of the face's box."""
+    return read_biwi(root, report, about_ray=True)
+
+
+def read_biwi(root: Path, report: Report, about_ray: bool = False) -> Iterator[Entry]:
+    """Frames of all sequences, labels in the colour camera's axes; a sequence is a group."""
     folders = sorted(path.parent for path in root.glob("[0-9][0-9]/rgb.cal"))
     if not folders:
         raise DataError(f"expected NN/rgb.cal and NN/frame_*_rgb.png of BIWI in {root}")
@@ -53,10 +62,10 @@ def read_biwi(root: Path, report: Report) -> Iterator[Entry]:
             report.broken(folder / "rgb.cal", str(error))
             continue
         for stem in paired(folder, PICTURE, LABEL, report):
-            yield from _entry(stem, camera, report)
+            yield from _entry(stem, camera, about_ray, report)
 
 
-def _entry(stem: Path, camera: ColourCamera, report: Report) -> Iterator[Entry]:
+def _entry(stem: Path, camera: ColourCamera, about_ray: bool, report: Report) -> Iterator[Entry]:
     label = stem.with_name(stem.name + LABEL)
     try:
         R, centre = read_pose(label)
@@ -67,15 +76,17 @@ def _entry(stem: Path, camera: ColourCamera, report: Report) -> Iterator[Entry]:
     if centre[2] <= FACE_FORWARD_MM:
         report.broken(label, "the head is behind the camera")
         return
-    angles_deg, box = angles_from_matrix(R), face_box(R, centre, camera)
+    face = centre - FACE_FORWARD_MM * R[:, 2]  # the head's z axis points from nose to nape
+    box = face_box(face, camera)
+    if about_ray:
+        R = ray_rotation(face / np.linalg.norm(face)).T @ R
+    angles_deg = angles_from_matrix(R)
     if usable(label, angles_deg, report) and has_area(label, box, report):
         yield Entry(stem.with_name(stem.name + PICTURE), box, angles_deg, stem.parent.name)
 
 
-def face_box(R: FloatArray, centre: FloatArray, camera: ColourCamera) -> NDArray[np.float32]:
-    """Box (4,) in pixels of a face whose head's centre (3,) is in mm of the colour frame."""
-    # The head's z axis points from the nose to the nape.
-    face = centre - FACE_FORWARD_MM * R[:, 2]
+def face_box(face: FloatArray, camera: ColourCamera) -> NDArray[np.float32]:
+    """Box (4,) in pixels of a face whose middle (3,) is in mm of the colour frame."""
     origin = np.zeros(3)
     pixel = cv2.projectPoints(face[None], origin, origin, camera.K, camera.distortion)[0].ravel()
     half = FACE_SIZE_MM / 2 * np.diagonal(camera.K)[:2] / face[2]
