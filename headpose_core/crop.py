@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headpose_core.types import Image
+from headpose_core.image_view import AnyImage, ImageView, as_view
 
 CROP_SIZE = 112
 # How a box becomes a square: padded, as in the paper, or stretched.
@@ -61,32 +61,34 @@ def square_boxes(boxes: ArrayLike) -> NDArray[np.int32]:
     return np.hstack([origin, origin + side]).astype(np.int32)
 
 
-def crop_faces(image: Image, windows: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.uint8]:
+def crop_faces(image: AnyImage, windows: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.uint8]:
     """Cut windows out of an image and resize them.
 
-    image: (H, W, 3) uint8. windows: (N, 4) int pixels, from ``crop_windows``. What lies outside
-    the image is black. Shrinks with area averaging, enlarges bilinearly.
-    Returns (N, size, size, 3) uint8 with the image's channel order.
+    image: (H, W, 3) uint8 or a view of any encoding. windows: (N, 4) int pixels, from
+    ``crop_windows``. What lies outside the image is black. Shrinks with area averaging, enlarges
+    bilinearly. Returns (N, size, size, 3) uint8, RGB or with the array's channel order.
     """
+    view = as_view(image)
     windows = np.asarray(windows, np.int64).reshape(-1, 4)
     crops = np.empty((len(windows), size, size, 3), np.uint8)
     for crop, window in zip(crops, windows, strict=True):
-        cutout = _cut(image, *window)
+        cutout = _cut(view, *window.tolist())
         shrink = max(cutout.shape[:2]) > size
         method = cv2.INTER_AREA if shrink else cv2.INTER_LINEAR
-        cv2.resize(cutout, (size, size), dst=crop, interpolation=method)
+        resized = np.asarray(cv2.resize(cutout, (size, size), interpolation=method), np.uint8)
+        crop[:] = view.to_rgb(resized)
     return crops
 
 
-def _cut(image: Image, x1: int, y1: int, x2: int, y2: int) -> Image:
-    """The window of the image, black where it leaves the image; a view where it does not."""
-    height, width = image.shape[:2]
-    left, top = max(-x1, 0), max(-y1, 0)
-    right, bottom = max(x2 - width, 0), max(y2 - height, 0)
-    inside = image[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)]
+def _cut(view: ImageView, x1: int, y1: int, x2: int, y2: int) -> NDArray[np.uint8]:
+    """Samples of the window, black where it leaves the image; no copy where it does not."""
+    height, width, _ = view.shape
+    left, top = min(max(x1, 0), width), min(max(y1, 0), height)
+    right, bottom = max(min(x2, width), left), max(min(y2, height), top)
+    inside = view.samples(left, top, right, bottom)
     # OpenCV 4.5 does not take a view of a single pixel.
-    if not (left or top or right or bottom) and inside.size > 3:
+    if (left, top, right, bottom) == (x1, y1, x2, y2) and inside.size > 3:
         return inside
-    window = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
-    window[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+    window = np.zeros((y2 - y1, x2 - x1, *inside.shape[2:]), np.uint8)
+    window[top - y1 : bottom - y1, left - x1 : right - x1] = inside
     return window

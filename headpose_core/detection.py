@@ -16,8 +16,9 @@ from numpy.typing import ArrayLike
 
 from headpose_core.errors import ModelError
 from headpose_core.image import check_image
+from headpose_core.image_view import AnyImage, as_view
 from headpose_core.insightface_detector import InsightFaceDetector
-from headpose_core.types import Faces, Image
+from headpose_core.types import Faces
 from headpose_core.yunet import YuNet, find_yunet
 
 __all__ = [
@@ -38,8 +39,8 @@ _TURNS = (cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWIS
 class FaceDetector(Protocol):
     """Anything that finds faces in an image."""
 
-    def detect(self, image: Image) -> Faces:
-        """Faces in an image, (H, W, 3) uint8 RGB, best score first, boxes not clipped to it."""
+    def detect(self, image: AnyImage) -> Faces:
+        """Faces in an image, (H, W, 3) uint8 RGB or a view, best score first, not clipped to it."""
         ...
 
 
@@ -64,7 +65,7 @@ class GivenBoxes:
         order = np.argsort(-values, kind="stable")
         self._faces = Faces(corners[order], values[order])
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, image: AnyImage) -> Faces:
         """The given boxes, best score first. Raises ImageError when ``image`` is not an image."""
         check_image(image)
         return self._faces
@@ -88,7 +89,7 @@ class RotationRetry:
         if rotation_retry is not None:
             self.enabled = rotation_retry
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, image: AnyImage) -> Faces:
         """Faces, best score first, boxes and keypoints in the image as it came, not clipped to it.
 
         Of the turned images the one with the best score counts. ImageError for what is no image.
@@ -96,8 +97,9 @@ class RotationRetry:
         faces = self.detector.detect(image)
         if len(faces) or not self.enabled:
             return faces
+        pixels = as_view(image).rgb()
         for turn in _TURNS:
-            turned = self.detector.detect(np.asarray(cv2.rotate(image, turn), np.uint8))
+            turned = self.detector.detect(np.asarray(cv2.rotate(pixels, turn), np.uint8))
             if len(turned) and (not len(faces) or turned.scores[0] > faces.scores[0]):
                 faces = _turned_back(turned, turn, image.shape[1], image.shape[0])
         return faces

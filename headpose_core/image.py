@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
 from headpose_core.files import appearing
+from headpose_core.image_view import AnyImage, ImageView, as_view
 from headpose_core.types import Image
 
 
@@ -19,8 +20,10 @@ def check_image(image: object) -> None:
     """Raise ImageError unless ``image`` is a (H, W, 3) uint8 array with at least one pixel.
 
     Any strides will do: a view of a larger array is fine. The order of the channels cannot be
-    seen; the library means RGB everywhere.
+    seen; the library means RGB everywhere. An ``ImageView`` has been checked when it was made.
     """
+    if isinstance(image, ImageView):
+        return
     if not isinstance(image, np.ndarray):
         raise ImageError(f"expected an image as (H, W, 3) uint8 array, got {type(image).__name__}")
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
@@ -29,15 +32,20 @@ def check_image(image: object) -> None:
         )
 
 
-def shrunk(image: Image, max_side: int) -> tuple[Image, NDArray[np.float32]]:
-    """The image with no side above ``max_side``, and the zoom (x, y) float32 back from it."""
-    height, width = image.shape[:2]
+def shrunk(image: AnyImage, max_side: int) -> tuple[Image, NDArray[np.float32]]:
+    """The image with no side above ``max_side``, and the zoom (x, y) float32 back from it.
+
+    (h, w, 3) uint8 RGB, of any strides. Of an image in another encoding the result is the same;
+    where only the order of its channels differs, no more than the result is converted.
+    """
+    view = as_view(image)
+    height, width, _ = view.shape
+    samples = view.samples(0, 0, width, height)
     shrink = min(1.0, max_side / max(height, width))
-    if shrink == 1.0:
-        return image, np.ones(2, np.float32)
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    small = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return small, np.array([width / size[0], height / size[1]], np.float32)
+    if shrink < 1.0:
+        samples = np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint8)
+    return view.to_rgb(samples), np.array([width / size[0], height / size[1]], np.float32)
 
 
 def read_image(path: str | os.PathLike[str]) -> Image:

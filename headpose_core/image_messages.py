@@ -8,7 +8,6 @@ asked, when it is installed, for the encodings that are unknown here.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import Any
 
 import cv2
@@ -16,25 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
-
-_KEEP = -1  # already RGB
-
-
-@dataclass(frozen=True)
-class _Encoding:
-    """How an encoding lies in memory and which OpenCV conversion makes it RGB.
-
-    channels: values per pixel. bits: of a value, 8 or 16. rows: of data per row of the image, in
-    halves: 3 for the planar formats, whose chroma follows below. even: (width, height) must be
-    multiples of these.
-    """
-
-    conversion: int
-    channels: int = 1
-    bits: int = 8
-    rows: int = 2
-    even: tuple[int, int] = (1, 1)
-
+from headpose_core.image_view import RGB, Encoding, ImageView
 
 # Bayer names of ROS say which colours the first two rows begin with; those of OpenCV name the
 # second and third pixel of the second row, so they look swapped.
@@ -44,30 +25,48 @@ _BAYER = {
     "gbrg": cv2.COLOR_BayerGR2RGB,
     "grbg": cv2.COLOR_BayerGB2RGB,
 }
-_UYVY = _Encoding(cv2.COLOR_YUV2RGB_UYVY, 2, even=(2, 1))
-_YUYV = _Encoding(cv2.COLOR_YUV2RGB_YUY2, 2, even=(2, 1))
+_UYVY = Encoding(conversion=cv2.COLOR_YUV2RGB_UYVY, channels=2, even=(2, 1))
+_YUYV = Encoding(conversion=cv2.COLOR_YUV2RGB_YUY2, channels=2, even=(2, 1))
+_BGR = Encoding("bgr", cv2.COLOR_BGR2RGB, 3)
+_GREY = Encoding("grey", cv2.COLOR_GRAY2RGB)
+_GREY16 = Encoding(conversion=cv2.COLOR_GRAY2RGB, bits=16)
 
 ENCODINGS = {
-    "rgb8": _Encoding(_KEEP, 3),
-    "bgr8": _Encoding(cv2.COLOR_BGR2RGB, 3),
-    "8UC3": _Encoding(cv2.COLOR_BGR2RGB, 3),  # nameless channels are OpenCV's
-    "rgba8": _Encoding(cv2.COLOR_RGBA2RGB, 4),
-    "bgra8": _Encoding(cv2.COLOR_BGRA2RGB, 4),
-    "rgb16": _Encoding(_KEEP, 3, 16),
-    "bgr16": _Encoding(cv2.COLOR_BGR2RGB, 3, 16),
-    "mono8": _Encoding(cv2.COLOR_GRAY2RGB),
-    "8UC1": _Encoding(cv2.COLOR_GRAY2RGB),
-    "mono16": _Encoding(cv2.COLOR_GRAY2RGB, bits=16),
-    "16UC1": _Encoding(cv2.COLOR_GRAY2RGB, bits=16),
+    "rgb8": RGB,
+    "bgr8": _BGR,
+    "8UC3": _BGR,  # nameless channels are OpenCV's
+    "rgba8": Encoding("rgb", cv2.COLOR_RGBA2RGB, 4),
+    "bgra8": Encoding("bgr", cv2.COLOR_BGRA2RGB, 4),
+    "rgb16": Encoding(channels=3, bits=16),
+    "bgr16": Encoding(conversion=cv2.COLOR_BGR2RGB, channels=3, bits=16),
+    "mono8": _GREY,
+    "8UC1": _GREY,
+    "mono16": _GREY16,
+    "16UC1": _GREY16,
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,
     "yuyv": _YUYV,
-    "nv12": _Encoding(cv2.COLOR_YUV2RGB_NV12, rows=3, even=(2, 2)),
-    "nv21": _Encoding(cv2.COLOR_YUV2RGB_NV21, rows=3, even=(2, 2)),
-    **{f"bayer_{name}8": _Encoding(code, even=(2, 2)) for name, code in _BAYER.items()},
-    **{f"bayer_{name}16": _Encoding(code, bits=16, even=(2, 2)) for name, code in _BAYER.items()},
+    "nv12": Encoding(conversion=cv2.COLOR_YUV2RGB_NV12, rows=3, even=(2, 2)),
+    "nv21": Encoding(conversion=cv2.COLOR_YUV2RGB_NV21, rows=3, even=(2, 2)),
+    **{
+        f"bayer_{name}{bits}": Encoding(conversion=code, bits=bits, even=(2, 2), reach=2)
+        for name, code in _BAYER.items()
+        for bits in (8, 16)
+    },
 }
+
+
+def view_from_message(message: Any) -> ImageView:
+    """The picture in a message, where it lies: nothing is converted before it is looked at.
+
+    The message's memory must stay as it is meanwhile. Raises ImageError when size, step, encoding
+    and amount of data do not fit together.
+    """
+    encoding = ENCODINGS.get(message.encoding)
+    if encoding is None:
+        return ImageView(_with_cv_bridge(message))
+    return ImageView(_values(message, encoding), encoding)
 
 
 def image_from_message(message: Any) -> NDArray[np.uint8]:
@@ -77,23 +76,10 @@ def image_from_message(message: Any) -> NDArray[np.uint8]:
     included; else a new array. 16-bit values are scaled from 0..65535 to 0..255. Raises ImageError
     when size, step, encoding and amount of data do not fit together.
     """
-    encoding = ENCODINGS.get(message.encoding)
-    if encoding is None:
-        return _with_cv_bridge(message)
-    values: NDArray[Any] = _values(message, encoding)
-    if encoding.conversion != _KEEP:
-        try:
-            values = cv2.cvtColor(values, encoding.conversion)
-        except cv2.error as error:
-            raise ImageError(
-                f"{_name(message)}: OpenCV cannot convert it ({error.err})"
-            ) from error
-    if encoding.bits == 16:
-        values = cv2.convertScaleAbs(values, alpha=255 / 65535)
-    return np.asarray(values, np.uint8)
+    return view_from_message(message).rgb()
 
 
-def _values(message: Any, encoding: _Encoding) -> NDArray[Any]:
+def _values(message: Any, encoding: Encoding) -> NDArray[Any]:
     """The values as they came, (rows, W) or (rows, W, channels), in this machine's byte order."""
     size = encoding.bits // 8
     rows, row_bytes = message.height * encoding.rows // 2, message.width * encoding.channels * size
@@ -113,7 +99,7 @@ def _values(message: Any, encoding: _Encoding) -> NDArray[Any]:
     return values
 
 
-def _check_layout(message: Any, encoding: _Encoding, rows: int, row_bytes: int) -> None:
+def _check_layout(message: Any, encoding: Encoding, rows: int, row_bytes: int) -> None:
     if not (message.width and message.height):
         raise ImageError(f"{_name(message)}: expected at least one pixel")
     multiple_x, multiple_y = encoding.even

@@ -17,9 +17,10 @@ import numpy as np
 from headpose_core.detector_settings import DetectorSettings
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.image import check_image, shrunk
+from headpose_core.image_view import AnyImage
 from headpose_core.onnx_file import read_model_file
 from headpose_core.sessions import CPU_PROVIDER, session_options
-from headpose_core.types import Faces, Image
+from headpose_core.types import Faces
 
 _MULTIPLE = 32  # the largest stride
 
@@ -53,11 +54,11 @@ class InsightFaceDetector:
         """
         self.settings = replace(self.settings, **changes)
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, image: AnyImage) -> Faces:
         """Find faces, best score first, with keypoints if the model has them.
 
-        image: (H, W, 3) uint8 RGB; ImageError for anything else. The box of a face that is cut by
-        the border leaves the image.
+        image: (H, W, 3) uint8 RGB or a view; ImageError for anything else. The box of a face that
+        is cut by the border leaves the image.
         """
         check_image(image)
         settings = self.settings  # read once: another thread may change them

@@ -17,6 +17,7 @@ from headpose_core.backends.engine_cache import default_cache_dir
 from headpose_core.bins import Estimate, decode
 from headpose_core.crop import crop_faces, crop_windows
 from headpose_core.errors import DeviceError, ModelError
+from headpose_core.image_view import AnyImage
 from headpose_core.model_file import (
     INPUT_SHAPE,
     OUTPUT_SHAPE,
@@ -25,7 +26,6 @@ from headpose_core.model_file import (
     check_signature,
 )
 from headpose_core.onnx_file import describe, read_model_file
-from headpose_core.types import Image
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -42,7 +42,7 @@ DEFAULT_MODEL = Path(__file__).parent / "weights" / "ehpnet_resnet18.onnx"
 class PoseModel(Protocol):
     """What the pipeline asks of a pose network: its crop, its outputs and what they mean."""
 
-    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, S, S, 3) uint8 of face boxes (N, 4) in an image (H, W, 3) uint8 RGB."""
         ...
 
@@ -133,7 +133,7 @@ class HeadPoseModel:
             passed_over=passed_over,
         )
 
-    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 of face boxes (N, 4), made as the model was trained."""
         return crop_faces(image, crop_windows(boxes, self.metadata.crop))
 
