@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the filter of orientations does to a still head and to a fast turn.
+
+python -m benchmarks.filter_response --out docs/images/filter.png
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+from matplotlib.axes import Axes
+
+from headpose_core.filtering import FilterSettings, OrientationFilter
+from headpose_core.rotation import angles_from_matrix, geodesic_deg, matrix_from_angles
+from headpose_core.types import FloatArray
+
+GIVEN, FILTERED = "#9aa0a6", "#d1372c"
+COVARIANCE = np.eye(3) * np.radians(3.0) ** 2
+
+
+@dataclass(frozen=True)
+class ResponseConfig:
+    """What goes into the filter, and where the picture goes."""
+
+    out: Path = Path("docs/images/filter.png")
+    rate_hz: float = 30.0
+    noise_deg: float = 0.4
+    turn_deg_s: float = 200.0
+    min_cutoff_hz: float = 0.7
+    beta: float = 0.05
+    """Hz per degree/s."""
+
+
+def main() -> None:
+    """Command line."""
+    config = tyro.cli(ResponseConfig, description=__doc__)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), dpi=110)
+    draw_still(left, config)
+    draw_turn(right, config)
+    for axes in (left, right):
+        axes.set_xlabel("seconds")
+        axes.set_ylabel("yaw, degrees")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.legend(frameon=False, loc="upper left")
+    figure.tight_layout()
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(config.out)
+
+
+def draw_still(axes: Axes, config: ResponseConfig) -> None:
+    """White noise about each axis of a head that looks ahead."""
+    rng = np.random.default_rng(0)
+    count = round(60.0 * config.rate_hz)
+    given = rng.normal(0.0, config.noise_deg, (count, 3))
+    filtered = angles_from_matrix(run(matrix_from_angles(given), config))
+    settled = slice(round(config.rate_hz), None)
+    fall = given[settled].std() / filtered[settled].std()
+    shown = slice(round(config.rate_hz), round(7 * config.rate_hz))
+    t = np.arange(count)[shown] / config.rate_hz
+    axes.plot(t, given[shown, 0], color=GIVEN, lw=0.8, label=f"given, {config.noise_deg:g}°")
+    label = f"filtered, {filtered[settled].std():.2f}°"
+    axes.plot(t, filtered[shown, 0], color=FILTERED, lw=1.6, label=label)
+    axes.set_title(f"Still head: {fall:.1f} times quieter", fontsize=10)
+    axes.set_ylim(-4 * config.noise_deg, 6 * config.noise_deg)
+    print(f"still: noise {config.noise_deg:g} -> {filtered[settled].std():.3f} degrees")
+
+
+def draw_turn(axes: Axes, config: ResponseConfig) -> None:
+    """From one side to the other, without noise."""
+    t = np.arange(0.0, 1.2, 1.0 / config.rate_hz)
+    yaw = np.clip((t - 0.3) * config.turn_deg_s, 0.0, 60.0) - 30.0
+    given = matrix_from_angles(np.stack([yaw, 0 * yaw, 0 * yaw], axis=1))
+    filtered = run(given, config)
+    lag = geodesic_deg(given, filtered).max() / config.turn_deg_s * config.rate_hz
+    style = {"marker": "o", "ms": 3.0, "lw": 1.2}
+    axes.plot(t, yaw, color=GIVEN, label="given", **style)
+    axes.plot(t, angles_from_matrix(filtered)[:, 0], color=FILTERED, label="filtered", **style)
+    title = f"Turn of {config.turn_deg_s:g} degrees/s: {lag:.1f} frames behind at most"
+    axes.set_title(title, fontsize=10)
+    print(f"turn: {lag:.2f} frames behind at most")
+
+
+def run(rotations: FloatArray, config: ResponseConfig) -> FloatArray:
+    """One head (N, 3, 3), image by image."""
+    filter_ = OrientationFilter()
+    settings = FilterSettings(min_cutoff_hz=config.min_cutoff_hz, beta=config.beta)
+    return np.array(
+        [
+            filter_.update(i / config.rate_hz, ["f1"], [R], [COVARIANCE], settings)[0][0]
+            for i, R in enumerate(rotations)
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
