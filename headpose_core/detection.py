@@ -40,7 +40,7 @@ class FaceDetector(Protocol):
     """Anything that finds faces in an image."""
 
     def detect(self, image: AnyImage) -> Faces:
-        """Faces in an image, (H, W, 3) uint8 RGB or a view, best score first, not clipped to it."""
+        """Faces in (H, W, 3) uint8 RGB or a view of it, best score first, boxes not clipped."""
         ...
 
 
