@@ -19,9 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from headpose_core.bins import Estimate
 from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import ModelError
+from headpose_core.image_view import AnyImage
 from headpose_core.onnx_file import read_model_file
 from headpose_core.sessions import open_session
-from headpose_core.types import FloatArray, Image
+from headpose_core.types import FloatArray
 
 ANGLES = ("yaw", "pitch", "roll")
 Table = TypeVar("Table")
@@ -112,10 +113,13 @@ class PeerModel:
         for name in self.config.files:
             file = (files_dir or path.parent) / name
             if not file.is_file():
-                raise ModelError(f"{path}: expected {name} in {file.parent}; see {path.name}")
+                raise ModelError(
+                    f"{path}: expected {name} in {file.parent}; put it there, or give the "
+                    "directory of such files (--peer-files)"
+                )
             self._sessions.append(open_session(read_model_file(file), threads=threads))
 
-    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, size, size, 3) uint8 RGB; black where they leave the image."""
         corners = np.asarray(boxes, np.float64).reshape(-1, 4)
         centres = (corners[:, :2] + corners[:, 2:]) / 2
@@ -180,7 +184,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         try:
             import tomli as tomllib
         except ModuleNotFoundError as error:
-            raise ModelError(f"{path}: Python 3.10 reads TOML with: pip install tomli") from error
+            raise ModelError("Python 3.10 reads TOML with: pip install tomli") from error
     return tomllib.loads(path.read_text())
 
 

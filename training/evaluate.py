@@ -13,6 +13,8 @@ worst-NAME.png and scatter-NAME.png.
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 import tyro
 
+from headpose_core.errors import DeviceError, ModelError
 from headpose_core.learning.boxes import DetectedFaces, yunet_detections
 from headpose_core.learning.checkpoint import write_text
 from headpose_core.learning.datasets import FaceReader, Subset
@@ -33,6 +36,7 @@ from headpose_core.learning.metrics import (
 )
 from headpose_core.learning.pool import FacePool
 from headpose_core.learning.readers import RENDERED, open_faces
+from headpose_core.learning.report import DataError
 from training.evaluation import pictures
 from training.evaluation.measure import (
     Predictions,
@@ -192,10 +196,15 @@ def print_zero_poses(seen: dict[str, Predictions]) -> None:
         print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
 
 
-def main() -> None:
-    """Command line."""
-    evaluate(tyro.cli(EvaluateConfig, description=__doc__))
+def main(args: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    try:
+        evaluate(tyro.cli(EvaluateConfig, description=__doc__, args=args))
+    except (DataError, ModelError, DeviceError, OSError) as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -14,6 +14,7 @@ import torch
 
 from headpose_core.bins import decode
 from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.errors import ModelError
 from headpose_core.image import read_image, write_image
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
 from headpose_core.learning.pool import FacePool
@@ -22,7 +23,7 @@ from headpose_core.runtime import HeadPoseModel
 from tests.benchmarks.peer_files import write_peer, write_toml
 from tests.learning.drawn_faces import write_shard
 from tests.tiny_models import write_tiny_model
-from training.evaluate import EvaluateConfig, evaluate
+from training.evaluate import EvaluateConfig, evaluate, main
 from training.evaluation.models import Ensemble, open_models
 
 FSANET = Path(__file__).parents[2] / "benchmarks" / "peers" / "fsanet.toml"
@@ -184,7 +185,7 @@ def test_a_network_that_learned_stretched_crops_gets_them(tmp_path: Path) -> Non
     models = open_models(files)
     seen = {name: model.crop(white, [[40, 20, 60, 80]]).mean() for name, model in models.items()}
     assert seen["stretch"] == 255 and seen["pad"] == pytest.approx(255 / 3, rel=0.05)
-    with pytest.raises(ValueError, match="pad and stretch"):
+    with pytest.raises(ModelError, match="pad and stretch"):
         open_models(["+".join(files)])
 
 
@@ -211,12 +212,38 @@ def test_names_of_models_are_told_apart(tmp_path: Path) -> None:
     tiny = write_tiny_model(tmp_path / "tiny.onnx")
     plus = write_tiny_model(tmp_path / "a+b=c.onnx")
     assert list(open_models([str(tiny), f"again={tiny}", str(plus)])) == ["tiny", "again", "a+b=c"]
-    with pytest.raises(ValueError, match="NAME="):
+    with pytest.raises(ModelError, match="NAME="):
         open_models([str(tiny), str(tiny)])
     write_peer(tmp_path)
     peer = write_toml(tmp_path, input="size = 16", output="")
-    with pytest.raises(ValueError, match="TOML"):
+    with pytest.raises(ModelError, match="TOML"):
         open_models([f"{tiny}+{peer}"])
+
+
+@pytest.mark.parametrize(
+    ("model", "dataset", "complaint"),
+    [
+        ("absent.onnx", "csv", "absent.onnx"),
+        ("absent.safetensors", "csv", "absent.safetensors"),
+        (str(FSANET), "csv", "--peer-files"),
+        ("tiny.onnx", "aflw", "aflw2000, "),
+        ("tiny.onnx", "aflw2000", "AFLW2000"),
+    ],
+)
+def test_a_mistake_ends_with_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    dataset: str,
+    complaint: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_tiny_model(tmp_path / "tiny.onnx")
+    args = ["--model", model, "--dataset", dataset, "--root", "nowhere", "--out", "out"]
+    assert main(args) == 2
+    error = capsys.readouterr().err
+    assert complaint in error and "Traceback" not in error
 
 
 def test_the_mean_of_models_is_that_of_their_probabilities(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from headpose_core.learning.metrics import (
     mean_change,
     mirror_difference,
 )
+from headpose_core.learning.report import DataError
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import PoseModel
 from headpose_core.types import FloatArray, Image
@@ -74,10 +75,10 @@ def predict(
     """Run the pipeline on every face and its box.
 
     detected: the boxes are a detector's, and a face without one is counted as missed.
-    Raises ValueError when there is no face.
+    Raises DataError when there is no face.
     """
     if not len(faces):
-        raise ValueError(f"expected labelled faces, got none; left out: {dict(faces.skipped)}")
+        raise DataError(f"expected labelled faces, got none; left out: {dict(faces.skipped)}")
     listening = ListeningModel(model)
     rows: list[tuple[Any, ...]] = []
     for index in tqdm(range(len(faces)), name, disable=None, leave=False):

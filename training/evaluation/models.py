@@ -18,22 +18,24 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.peer import PeerModel
 from headpose_core.bins import Estimate, decode
 from headpose_core.crop import Fit, crop_faces, crop_windows
+from headpose_core.errors import ModelError
+from headpose_core.image_view import AnyImage
 from headpose_core.learning.network import crop_of, load_weights
 from headpose_core.runtime import HeadPoseModel, PoseModel
-from headpose_core.types import Image
 
 
 def open_models(
     names: Sequence[str], device: str = "cpu", threads: int = 1, peer_files: Path | None = None
 ) -> dict[str, PoseModel]:
-    """Models by their names, in the order given. Raises ValueError for a name given twice."""
+    """Models by their names, in the order given. Raises ModelError for a name given twice,
+    and for a file that is no model."""
     models: dict[str, PoseModel] = {}
     for argument in names:
         name, files = _split(argument)
         members = [_open(Path(file), device, threads, peer_files) for file in files]
         name = name or "+".join(Path(file).stem for file in files)
         if name in models:
-            raise ValueError(
+            raise ModelError(
                 f"two models are called '{name}': name one of them as NAME={files[0]}"
             )
         models[name] = members[0] if len(members) == 1 else Ensemble(members)
@@ -61,11 +63,14 @@ class TorchModel:
 
     def __init__(self, path: Path, device: str = "cpu") -> None:
         self._device = torch.device(device)
-        network, notes = load_weights(path)
+        try:
+            network, notes = load_weights(path)
+        except (OSError, ValueError) as error:
+            raise ModelError(str(error)) from error
         self._network = network.to(self._device)
         self.fit = crop_of(notes)
 
-    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB, made as those of the training run."""
         return crop_faces(image, crop_windows(boxes, self.fit))
 
@@ -85,12 +90,12 @@ class Ensemble:
 
     def __init__(self, members: Sequence[PoseModel]) -> None:
         if any(isinstance(member, PeerModel) for member in members):
-            raise ValueError("expected models of ours in a mean: a peer's TOML lists its files")
+            raise ModelError("expected models of ours in a mean: a peer's TOML lists its files")
         if len({_fit(member) for member in members}) > 1:
-            raise ValueError("expected models with one crop in a mean, got pad and stretch")
+            raise ModelError("expected models with one crop in a mean, got pad and stretch")
         self._members = members
 
-    def crop(self, image: Image, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB: all members have the same."""
         return self._members[0].crop(image, boxes)
 
