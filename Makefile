@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 ENVIRONMENT = $(PYTHON) -m tools.environment
 
-.PHONY: help demo test test-long lint format build clean
+.PHONY: help demo test test-long lint format docs pictures dist build clean
 
 help:
 	@echo "make demo       the ROS 2 node on a real in-car video; needs no ROS. Results in out/demo/"
@@ -12,6 +12,9 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make lint       ruff and mypy"
 	@echo "make format     what ruff can mend"
+	@echo "make docs       the reference of the node, from its code"
+	@echo "make pictures   the pictures of the documentation; ASSETS=folder of the MakeHuman parts"
+	@echo "make dist       wheel and source distribution into dist/"
 	@echo "make build      colcon build, with a sourced ROS 2"
 	@echo "make clean      removes everything that was built, .venv too"
 
@@ -30,6 +33,15 @@ lint:
 format:
 	@$(ENVIRONMENT) dev -- sh -c "ruff check --fix . && ruff format ."
 
+docs:
+	@$(ENVIRONMENT) dev -- python -m tools.node_reference
+
+pictures:
+	@$(ENVIRONMENT) dev -- python -m training.pictures --out docs/images $(if $(ASSETS),--assets $(ASSETS)) $(ARGS)
+
+dist:
+	@$(ENVIRONMENT) dev -- python -m tools.dist
+
 build:
 	@if [ -z "$$ROS_DISTRO" ]; then \
 	  echo "No ROS 2 is sourced: source /opt/ros/<distro>/setup.bash first. Without a ROS 2: make demo"; exit 1; fi
@@ -38,5 +50,5 @@ build:
 	colcon build $(ARGS)
 
 clean:
-	rm -rf .venv .venv.lock build install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv.lock build dist install log out .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
