@@ -3,7 +3,7 @@
 
 Reads every label, finds the face of every picture with the pipeline's detector (the boxes are
 kept for training and evaluation), and says what is there and what is left out, with the file and
-the reason. Exits with 1 when something is broken. `--out report.csv` has all of it.
+the reason. Exits with 1 when something is broken or empty. `--out report.csv` has all of it.
 """
 
 from __future__ import annotations
@@ -71,8 +71,9 @@ def list_omissions(omissions: list[Omission]) -> str:
 
 
 def check(config: CheckConfig) -> int:
-    """Print what is there; returns how many files are broken."""
+    """Print what is there; returns how many files are broken, or data sets empty."""
     omissions: list[Omission] = []
+    empty = 0
     for source in config.data:
         pool = FacePool([source], holdout_share=0.0)
         pool.rescan()
@@ -81,6 +82,7 @@ def check(config: CheckConfig) -> int:
         if pool.report.omissions:
             print(list_omissions(pool.report.omissions))
         omissions += pool.report.omissions
+        empty += not len(pool)
     if config.out:
         table = io.StringIO()
         rows = csv.writer(table, lineterminator="\n")
@@ -88,7 +90,7 @@ def check(config: CheckConfig) -> int:
         rows.writerows((one.where, one.reason, int(one.broken)) for one in omissions)
         write_text(config.out, table.getvalue())
         print(config.out)
-    return sum(one.broken for one in omissions)
+    return empty + sum(one.broken for one in omissions)
 
 
 def main() -> int:

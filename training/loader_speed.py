@@ -136,7 +136,8 @@ def summary(speed: dict[str, float], config: SpeedConfig) -> str:
     """The figures for a person."""
     ratio = speed["loader"] / speed["network"]
     cores = math.ceil(1 / ratio)
-    needs = f"{cores} core{'s' * (cores > 1)} feed it (`--workers {cores}`)"
+    who = "1 core feeds it" if cores == 1 else f"{cores} cores feed it"
+    needs = f"{who} (`--workers {cores}`)"
     if ratio >= 10:
         needs = f"loading costs {1 / (1 + ratio):.0%} of one core's time: `--workers 0` will do"
     where = "GPU" if choose_device(config.device).type == "cuda" else f"{config.threads} thread(s)"

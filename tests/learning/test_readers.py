@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from scipy.io import savemat
 
 from headpose_core.image import read_image, write_image
@@ -143,6 +145,55 @@ def test_peoples_own_data_in_a_table(tmp_path: Path) -> None:
     table.write_text(CSV.replace("yaw", "Yaw"))
     with pytest.raises(DataError, match=r"faces.csv: expected the columns \['yaw'\]"):
         open_faces("csv", table)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00pa\x00th", b"path,x1\n\x80,1\n", b""])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "faces.csv").write_bytes(content)
+    with pytest.raises(DataError, match=r"faces.csv: expected"):
+        open_faces("csv", tmp_path / "faces.csv")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"Pose_Para": "none"}, "no Pose_Para in the label file"),
+        ({"Pose_Para": np.array([[1.0, 2.0]])}, "no Pose_Para in the label file"),
+        ({"Pose_Para": np.array([[1j, 0, 0]])}, "no Pose_Para in the label file"),
+        ({"pt3d_68": np.zeros((3, 21))}, "no 68 landmarks in the label file"),
+        ({"pt3d_68": np.zeros((3, 68))}, "the labelled box is empty"),
+        ({"pt3d_68": np.full((3, 68), np.nan)}, "the labelled box is in no picture"),
+        (
+            {"pt3d_68": np.linspace(0, 1e9, 204).reshape(68, 3).T},
+            "the labelled box is in no picture",
+        ),
+    ],
+)
+def test_labels_of_another_kind_are_named(
+    tmp_path: Path, wrong: dict[str, object], reason: str
+) -> None:
+    write_aflw(tmp_path, "image00001", (0.0, 0.0, 0.0))
+    points = np.linspace([40.0, 30.0, 0.0], [120.0, 130.0, 60.0], 68).T
+    good = {"Pose_Para": pose_para((0.0, 0.0, 0.0)), "pt3d_68": points}
+    savemat(tmp_path / "image00001.mat", {**good, **wrong})
+    faces = open_faces("aflw2000", tmp_path)
+    assert len(faces) == 0 and dict(faces.skipped) == {reason: 1}
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cut=st.integers(0, 2000), place=st.integers(0, 2000), byte=st.integers(0, 255))
+def test_a_damaged_label_is_reported_and_nothing_else_happens(
+    tmp_path: Path, cut: int, place: int, byte: int
+) -> None:
+    write_aflw(tmp_path, "image00001", (10.0, 0.0, 0.0))
+    data = bytearray((tmp_path / "image00001.mat").read_bytes())
+    data[place % len(data)] = byte
+    (tmp_path / "image00001.mat").write_bytes(data[: max(cut, 1)] if cut < 1500 else data)
+    faces = open_faces("aflw2000", tmp_path)
+    assert len(faces) + faces.skipped.total() == 1
+    assert np.isfinite(faces.angles_deg).all() and np.isfinite(faces.boxes).all()
 
 
 def test_a_source_is_a_kind_and_a_place(tmp_path: Path) -> None:

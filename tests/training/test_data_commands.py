@@ -12,10 +12,12 @@ import pytest
 
 from headpose_core.image import write_image
 from headpose_core.learning.datasets import plain_views
+from headpose_core.learning.network import NetworkConfig
 from headpose_core.learning.pool import FacePool
 from headpose_core.types import Image
 from tests.learning.drawn_faces import write_shard
 from training import check_data, pack
+from training.loader_speed import SpeedConfig, measure, summary
 
 EYE_TO_EYE = np.array([[175.0, 70.0, 275.0, 190.0]])
 
@@ -102,3 +104,27 @@ def test_labels_of_packed_faces_are_not_turned(tmp_path: Path) -> None:
     again = FacePool([], zero_pose_deg=zero)
     again.add(packed.files)
     np.testing.assert_array_equal(again.angles_deg, plain.angles_deg)
+
+
+def test_the_loader_is_set_against_the_network(tmp_path: Path) -> None:
+    write_shard(tmp_path, 0, 20)
+    network = NetworkConfig(width=8)
+    config = SpeedConfig((str(tmp_path),), network, batch_size=8, seconds=0.1, device="cpu")
+    speed = measure(config)
+    assert set(speed) == {"loader", "read", "augment", "network"}
+    assert all(views > 0 for views in speed.values())
+    with pytest.raises(FileNotFoundError, match="expected labelled faces in"):
+        measure(SpeedConfig((str(tmp_path / "nothing"),), network))
+
+
+@pytest.mark.parametrize(
+    ("network", "says"),
+    [
+        (50.0, "loads 20.0 times what the network takes; loading costs 5% of one core's time"),
+        (900.0, "loads 1.1 times what the network takes; 1 core feeds it (`--workers 1`)"),
+        (9500.0, "loads 0.1 times what the network takes; 10 cores feed it (`--workers 10`)"),
+    ],
+)
+def test_how_many_workers_a_network_needs(network: float, says: str) -> None:
+    speed = {"loader": 1000.0, "read": 5000.0, "augment": 1250.0, "network": network}
+    assert says in summary(speed, SpeedConfig(("faces",), device="cpu"))

@@ -31,14 +31,20 @@ def read_csv(table: Path, report: Report) -> Iterator[Entry]:
         file = table.open(newline="", encoding="utf-8-sig")
     except OSError as error:
         raise DataError(f"{table}: expected a table of faces ({error.strerror})") from error
-    with file:
-        rows = csv.DictReader(file)
-        missing = {"path", *BOX, *ANGLES} - set(rows.fieldnames or ())
-        if missing:
-            raise DataError(f"{table}: expected the columns {sorted(missing)} in its first line")
-        for row in rows:
-            where = f"{table}, line {rows.line_num}"
-            yield from _entry(table.parent, row, where, report)
+    try:
+        with file:
+            yield from _rows(table, csv.DictReader(file), report)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: expected a table of faces in UTF-8 ({error})") from error
+
+
+def _rows(table: Path, rows: csv.DictReader[str], report: Report) -> Iterator[Entry]:
+    """Faces of an open table."""
+    missing = {"path", *BOX, *ANGLES} - set(rows.fieldnames or ())
+    if missing:
+        raise DataError(f"{table}: expected the columns {sorted(missing)} in its first line")
+    for row in rows:
+        yield from _entry(table.parent, row, f"{table}, line {rows.line_num}", report)
 
 
 def _entry(

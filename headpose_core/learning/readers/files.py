@@ -19,6 +19,8 @@ from headpose_core.types import FloatArray
 
 # Beyond this the evaluation of the field keeps no face.
 LARGEST_ANGLE_DEG = 99.0
+# No picture is so large; a crop of such a box would fill the memory.
+LARGEST_COORDINATE = 1e5
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,10 @@ def usable(where: object, angles_deg: FloatArray, report: Report) -> bool:
 
 def has_area(where: object, box: NDArray[np.float32], report: Report) -> bool:
     """Whether a box is one; if not, the report says so."""
-    good = bool(np.isfinite(box).all() and (box[2:] > box[:2]).all())
-    if not good:
+    finite = bool(np.isfinite(box).all()) and float(np.abs(box).max()) <= LARGEST_COORDINATE
+    if not finite:
+        report.broken(where, "the labelled box is in no picture")
+    elif not (box[2:] > box[:2]).all():
         report.broken(where, "the labelled box is empty")
-    return good
+        return False
+    return finite

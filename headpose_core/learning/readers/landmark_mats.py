@@ -72,12 +72,18 @@ def read_label(path: Path) -> tuple[NDArray[np.float32], FloatArray]:
         label: dict[str, Any] = loadmat(path, variable_names=names)
     except Exception as error:  # scipy raises what it meets: struct, zlib, index and type errors
         raise DataError("not a MATLAB file") from error
-    pose = np.ravel(label.get("Pose_Para", ()))
+    pose = _numbers(label.get("Pose_Para")).ravel()
     if len(pose) < 3:
         raise DataError("no Pose_Para in the label file")
-    points = np.asarray(label.get("pt3d_68", label.get("pt2d", ())))
+    points = _numbers(label.get("pt3d_68", label.get("pt2d")))
     if points.ndim != 2 or points.shape[0] not in (2, 3) or points.shape[1] != 68:
         raise DataError("no 68 landmarks in the label file")
-    pitch, yaw, roll = np.degrees(pose[:3].astype(np.float64))
+    pitch, yaw, roll = np.degrees(pose[:3])
     box = np.concatenate([points[:2].min(axis=1), points[:2].max(axis=1)])
     return box.astype(np.float32), np.array([yaw, pitch, roll])
+
+
+def _numbers(value: object) -> FloatArray:
+    """Real numbers of any shape; none when the value is something else."""
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind in "fiu" else np.empty(0)
