@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -11,15 +12,24 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from headpose_core.camera import ray_rotation
 from headpose_core.messages import orientation
-from headpose_core.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.rotation import (
+    BODY_TO_OPTICAL,
+    geodesic_deg,
+    matrix_from_angles,
+    matrix_from_quaternion,
+    orientation_covariance,
+)
 from headpose_core.types import Frame, Head
 from headpose_ros import hri as hri_module
 from headpose_ros.hri import HriOutputs
@@ -27,7 +37,7 @@ from headpose_ros.images import image_from_message
 from headpose_ros.markers import HeadMarkers
 from headpose_ros.outputs import Outputs
 from headpose_ros.qos import newest_only
-from tests.ros.graph import Probe
+from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
 
 ANGLES, STD = (20.0, -10.0, 5.0), (3.0, 6.0, 2.0)
 POSITION = np.array([0.2, -0.1, 1.5])
@@ -286,3 +296,71 @@ def test_two_sets_of_outputs_after_each_other(node: Node) -> None:
         outputs = Outputs(node)
         outputs.publish(frame(replace(head(), confirmed=False)), IMAGE, HEADER, with_tf=True)
         outputs.destroy()
+
+
+def camera_turned_by(roll_deg: float, number: int) -> TFMessage:
+    """base -> the camera's frame at the stamp of image `number`."""
+    x, y, z, w = Rotation.from_rotvec([0.0, 0.0, np.radians(roll_deg)]).as_quat().tolist()
+    header = image_message(IMAGE, number).header
+    header.frame_id = "base"
+    turned = TransformStamped(header=header, child_frame_id=FRAME)
+    turned.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
+    return TFMessage(transforms=[turned])
+
+
+def test_the_node_filters_in_the_frame_it_is_told(
+    start: Callable[..., NodeProcess], probe: Probe, astronaut: np.ndarray
+) -> None:
+    """The same photo again and again, while TF says that the camera turns: so does the head."""
+    start(probe.namespace, filter__frame="base")
+    probe.until_ready()
+    tf = probe.node.create_publisher(TFMessage, "/tf", 100)
+    probe.until(
+        lambda: tf.get_subscription_count() >= 2, "the node listens to TF"
+    )  # the probe too
+    probe.ask(image_message(astronaut, 0))
+    probe.until_values(filter_frame_problem=f"'{FRAME}' is not known in 'base'")
+
+    # Between two stamps the way is known; the last image waits for none.
+    heads = []
+    for number in range(1, 12):
+        tf.publish(camera_turned_by(3.0 * number, number))
+        tf.publish(camera_turned_by(3.0 * number + 1.5, number + 1))
+        heads += probe.ask(image_message(astronaut, number)).heads
+    held_back = [
+        geodesic_deg(
+            matrix_from_quaternion([getattr(head.orientation, k) for k in "xyzw"]),
+            matrix_from_angles(head.paper_angles) @ BODY_TO_OPTICAL,
+        )
+        for head in heads
+    ]
+    assert held_back[-1] > 1.0
+    covariance = np.reshape(heads[-1].orientation_covariance, (3, 3))
+    assert (
+        covariance[2, 2] > np.radians(held_back[-1]) ** 2 * 0.9
+    )  # the lag, about the axis of roll
+
+
+def test_the_node_publishes_for_rep155_and_markers(
+    start: Callable[..., NodeProcess], probe: Probe, astronaut: np.ndarray
+) -> None:
+    messages = pytest.importorskip(
+        "hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace"
+    )
+    start(probe.namespace, publish_hri=True, id_prefix="human")
+    tracked: list = []
+    markers: list[MarkerArray] = []
+    probe.node.create_subscription(messages.IdsList, "/humans/faces/tracked", tracked.append, 10)
+    probe.node.create_subscription(MarkerArray, "head_pose/markers", markers.append, 100)
+    probe.until_ready()
+    probe.calibrate(camera_info(512, 512, 500.0))
+    numbers = itertools.count()
+
+    def both_came() -> bool:
+        probe.ask(image_message(astronaut, next(numbers)))
+        return any(m.ids == ["human1"] for m in tracked) and any(map(by_namespace, markers))
+
+    probe.until(both_came, "tracked faces and markers")
+    assert probe.change_state("deactivate")
+    probe.until(lambda: tracked[-1].ids == [], "nobody is tracked")
+    probe.until(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "markers are gone")
