@@ -16,7 +16,6 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,24 +26,12 @@ from headpose_core.errors import DeviceError, ModelError
 from headpose_core.learning.boxes import DetectedFaces, yunet_detections
 from headpose_core.learning.checkpoint import write_text
 from headpose_core.learning.datasets import FaceReader, Subset
-from headpose_core.learning.metrics import (
-    accuracy,
-    fit_temperature,
-    fit_zero_pose,
-    paired_bootstrap,
-    turn_predictions,
-)
 from headpose_core.learning.pool import FacePool
 from headpose_core.learning.readers import RENDERED, open_faces
 from headpose_core.learning.report import DataError
 from training.evaluation import pictures
-from training.evaluation.measure import (
-    Predictions,
-    has_logits,
-    predict,
-    summarise,
-    write_predictions,
-)
+from training.evaluation.compare import add_temperatures, differences, print_zero_poses
+from training.evaluation.measure import Predictions, predict, summarise, write_predictions
 from training.evaluation.models import open_models
 from training.evaluation.report import markdown, summary
 
@@ -163,37 +150,6 @@ def draw(out: Path, name: str, faces: FaceReader, seen: Predictions) -> None:
     pictures.draw_predictions(out / f"predictions-{name}.png", faces, seen)
     pictures.draw_worst(out / f"worst-{name}.png", faces, seen)
     pictures.draw_scatter(out / f"scatter-{name}.png", seen)
-
-
-def differences(seen: dict[str, Predictions]) -> list[dict[str, Any]]:
-    """Every two models, with the paired bootstrap interval of their difference."""
-    found = []
-    for first, second in combinations(seen, 2):
-        of_both = (seen[first].mean_deg, seen[second].mean_deg, seen[first].labels)
-        mae, low, high = paired_bootstrap(*of_both)
-        found.append({"first": first, "second": second, "mae": mae, "interval_95": [low, high]})
-    return found
-
-
-def add_temperatures(models: dict[str, dict[str, Any]], seen: dict[str, Predictions]) -> None:
-    """Fit the temperatures to all faces, print them and put them beside the numbers."""
-    for name, predictions in seen.items():
-        if has_logits(predictions):
-            fitted = fit_temperature(predictions.outputs, predictions.labels)
-            models[name]["temperature"] = [round(float(value), 3) for value in fitted]
-            print(f"{name}: --temperature", *models[name]["temperature"])
-
-
-def print_zero_poses(seen: dict[str, Predictions]) -> None:
-    """Fit the constant rotation on every second face, and say what it does to the others."""
-    for name, predictions in seen.items():
-        mean, labels = predictions.mean_deg, predictions.labels
-        checked = fit_zero_pose(mean[::2], labels[::2])
-        before = accuracy(mean[1::2], labels[1::2])["mae"]["mean"]
-        after = accuracy(turn_predictions(mean[1::2], checked), labels[1::2])["mae"]["mean"]
-        zero = [round(float(angle), 2) for angle in fit_zero_pose(mean, labels)]
-        print(f"{name}: --zero-pose-deg", *zero)
-        print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
 
 
 def main(args: Sequence[str] | None = None) -> int:
