@@ -78,22 +78,24 @@ class OrientationFilter:
     ) -> tuple[FloatArray, FloatArray]:
         """Filter the orientations of the heads in one image.
 
-        stamp_s: of the image, seconds; all begins anew when it does not advance. ids: of the N
-        heads. rotations: (N, 3, 3). covariances: (N, 3, 3) rad^2 of the small rotation that
-        separates truth from estimate, in the same axes. frame: (3, 3) those axes, as columns, in
-        a frame that does not turn; None: they do not turn themselves; NaN: not known now.
+        stamp_s: of the image, seconds; when it goes back, all begins anew. ids: of the N heads.
+        rotations: (N, 3, 3). covariances: (N, 3, 3) rad^2 of the small rotation that separates
+        truth from estimate, in the same axes. frame: (3, 3) those axes, as columns, in a frame
+        that does not turn; None: they do not turn themselves; NaN: not known now.
         Returns both, filtered, in the axes in which they came. A head that is new, or has not
-        been seen for a second, comes out as it went in, and so does any when ``frame`` is NaN.
+        been seen for a second, comes out as it went in, and so does any when ``frame`` is NaN or
+        the stamp is that of the last image: in no time nothing can be filtered.
         """
         rotations = np.array(rotations, np.float64)
         covariances = np.array(covariances, np.float64)
         axes = np.eye(3) if frame is None else np.asarray(frame, np.float64)
         if axes.shape != (3, 3):
             raise ValueError(f"expected the axes of a frame as (3, 3), got {axes.shape}")
-        if not settings.enabled or not stamp_s > self._stamp_s:
+        if not settings.enabled or stamp_s < self._stamp_s:
             self.reset()
+        repeated = stamp_s == self._stamp_s
         self._stamp_s = stamp_s
-        if not settings.enabled or not np.isfinite(axes).all():
+        if not settings.enabled or repeated or not np.isfinite(axes).all():
             return rotations, covariances
         self._states = {
             face_id: state

@@ -166,8 +166,15 @@ def test_a_short_occlusion_goes_on(begun: OrientationFilter) -> None:
     assert jump(begun, 10.2) > 5.0
 
 
-@pytest.mark.parametrize("stamp_s", [9.9, 10.0, 11.01, 0.0])
-def test_time_that_stands_or_goes_back_and_long_gaps_begin_anew(
+def test_an_image_with_the_stamp_of_the_last_one_is_let_through(begun: OrientationFilter) -> None:
+    assert jump(begun, 10.0) == 0.0
+    assert jump(begun, 10.0 + DT) > 10.0  # and the filter goes on
+    for _ in range(100):
+        assert jump(begun, 10.0 + DT) == 0.0  # a clock that stands still freezes no head
+
+
+@pytest.mark.parametrize("stamp_s", [9.9, 11.01, 0.0])
+def test_time_that_goes_back_and_long_gaps_begin_anew(
     begun: OrientationFilter, stamp_s: float
 ) -> None:
     assert jump(begun, stamp_s) == 0.0
