@@ -68,18 +68,22 @@ def degrade(crop: Image, config: DegradeConfig, rng: np.random.Generator) -> Ima
 def occlude(crop: Image, rng: np.random.Generator) -> Image:
     """A rectangle or an ellipse, flat or with the texture of another part of the crop."""
     size = len(crop)
-    width, height = (rng.uniform(0.1, 0.5, 2) * size).astype(int)
-    x, y = (rng.uniform(-0.1, 0.9, 2) * size).astype(int)
-    mask = np.zeros((size, size), np.uint8)
+    width, height = (int(side) for side in rng.uniform(0.1, 0.5, 2) * size)
+    x, y = (int(place) for place in rng.uniform(-0.1, 0.9, 2) * size)
+    angle = rng.uniform(0, 180) if rng.random() < 0.5 else None
+
+    def paint(canvas: Image, colour: tuple[int, ...]) -> Image:
+        if angle is None:
+            cv2.rectangle(canvas, (x, y), (x + width, y + height), colour, cv2.FILLED)
+        else:
+            axes = (width // 2, height // 2)
+            cv2.ellipse(canvas, (x, y), axes, angle, 0, 360, colour, cv2.FILLED)
+        return canvas
+
     if rng.random() < 0.5:
-        cv2.rectangle(mask, (x, y), (x + width, y + height), 255, cv2.FILLED)
-    else:
-        axes = (width // 2, height // 2)
-        cv2.ellipse(mask, (x, y), axes, rng.uniform(0, 180), 0, 360, 255, cv2.FILLED)
-    if rng.random() < 0.5:
-        cover = np.full_like(crop, rng.integers(0, 256, 3, np.uint8))
-    else:
-        cover = np.roll(crop, tuple(rng.integers(size // 4, size // 2, 2)), (0, 1))
+        return paint(crop.copy(), tuple(map(int, rng.integers(0, 256, 3))))
+    mask = paint(np.zeros((size, size), np.uint8), (255,))
+    cover = np.roll(crop, tuple(rng.integers(size // 4, size // 2, 2)), (0, 1))
     return np.asarray(cv2.copyTo(cover, mask, crop.copy()), np.uint8)
 
 
