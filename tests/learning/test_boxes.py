@@ -174,12 +174,15 @@ def test_a_group_is_never_split(tmp_path: Path) -> None:
         assert len(set(held[6 * person : 6 * person + 6])) == 1
 
 
-def test_the_real_aflw2000_through_the_real_detector(shared_dir: Path, tmp_path: Path) -> None:
-    faces = open_faces("aflw2000", shared_dir / "data" / "aflw2000")
-    some = faces.only(np.arange(0, 979, 25))
+@pytest.mark.parametrize(("kind", "step"), [("aflw2000", 25), ("pointing04", 26)])
+def test_real_faces_through_the_real_detector(
+    shared_dir: Path, tmp_path: Path, kind: str, step: int
+) -> None:
+    faces = open_faces(kind, shared_dir / "data" / kind)
+    some = faces.only(np.arange(0, len(faces), step))
     found = DetectedFaces(some, yunet_detections(some.root, tmp_path), "labelled box")
     assert len(found) == 40 and found.missed <= 2
-    assert found[7].name == faces[175].name
+    assert found[7].name == faces[7 * step].name
     assert [path.name for path in tmp_path.iterdir()] == [
         yunet_detections(some.root, tmp_path).path.name
     ]
