@@ -49,19 +49,35 @@ def accuracy(predicted: FloatArray, labels: FloatArray) -> dict[str, Any]:
 
 
 def paired_bootstrap(
-    first: FloatArray, second: FloatArray, labels: FloatArray, draws: int = 2000, seed: int = 0
+    first: FloatArray,
+    second: FloatArray,
+    labels: FloatArray,
+    groups: NDArray[np.int64],
+    draws: int = 2000,
+    seed: int = 0,
 ) -> tuple[float, float, float]:
     """Mean absolute error of the second model minus the first's, on the same faces.
 
-    Returns the difference and the ends of its 95 % interval over draws of faces with
-    replacement; an interval without zero says that the models differ on such faces.
+    Returns the difference and the ends of its 95 % interval over draws of groups (N,) with
+    replacement: the faces of one person or video are not so many independent ones. An
+    interval without zero says that the models differ on such faces.
     """
     errors = np.abs([first - labels, second - labels])
     gain = np.nanmean(errors[1], axis=1) - np.nanmean(errors[0], axis=1)
+    group = np.unique(groups, return_inverse=True)[1]
+    sums, counts = np.bincount(group, gain), np.bincount(group)
     rng = np.random.default_rng(seed)
-    means = [rng.choice(gain, len(gain)).mean() for _ in range(draws)]
+    drawn = (rng.integers(len(sums), size=len(sums)) for _ in range(draws))
+    means = [sums[chosen].sum() / counts[chosen].sum() for chosen in drawn]
     low, high = np.quantile(means, (0.025, 0.975))
     return float(gain.mean()), float(low), float(high)
+
+
+def second_half(groups: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Faces (N,) of every second group, in the order in which the groups come."""
+    _, first, group = np.unique(groups, return_index=True, return_inverse=True)
+    rank = np.argsort(np.argsort(first))
+    return np.asarray(rank[group] % 2 == 1)
 
 
 def mean_change(predicted: FloatArray, others: FloatArray) -> float | None:
@@ -92,13 +108,21 @@ def calibration(predicted: FloatArray, std: FloatArray, labels: FloatArray) -> d
     }
 
 
-def calibrated(logits: NDArray[np.float32], labels: FloatArray) -> dict[str, Any]:
-    """`calibration` of every second face with the temperature fitted to the others."""
-    temperature = fit_temperature(logits[::2], labels[::2])
-    estimate = decode(logits[1::2], temperature)
+def calibrated(
+    logits: NDArray[np.float32], labels: FloatArray, groups: NDArray[np.int64]
+) -> dict[str, Any] | None:
+    """`calibration` of every second group's faces with the temperature fitted to the others.
+
+    None when there is one group only.
+    """
+    held = second_half(groups)
+    if not held.any():
+        return None
+    temperature = fit_temperature(logits[~held], labels[~held])
+    estimate = decode(logits[held], temperature)
     return {
         "temperature": [round(float(value), 3) for value in temperature],
-        **calibration(estimate.mean_deg, estimate.std_deg, labels[1::2]),
+        **calibration(estimate.mean_deg, estimate.std_deg, labels[held]),
     }
 
 

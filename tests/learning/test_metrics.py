@@ -14,6 +14,7 @@ from headpose_core.learning.metrics import (
     mirror_difference,
     normal_nll,
     paired_bootstrap,
+    second_half,
     turn_predictions,
 )
 
@@ -101,10 +102,18 @@ def test_calibration_is_reported_on_faces_that_it_was_not_fitted_to() -> None:
     means = np.random.default_rng(3).uniform(-30, 30, (200, 3))
     logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 3.0) ** 2).astype(np.float32)
     errors = np.where(np.arange(200) % 2, 8.0, 2.0)[:, None] * np.ones(3)
-    numbers = calibrated(logits, means + errors)
+    numbers = calibrated(logits, means + errors, np.arange(200))
+    assert numbers is not None
     assert list(numbers["sharpness"].values()) == pytest.approx([2.0] * 3, rel=0.02)
     assert numbers["coverage_1sigma"] == numbers["coverage_2sigma"] == 0.0
     assert numbers["nll"] == pytest.approx(0.5 * 16 + np.log(2) + 0.5 * np.log(2 * np.pi), rel=0.1)
+
+
+def test_a_person_is_never_on_both_sides_of_a_calibration() -> None:
+    groups = np.array([7, 7, 3, 3, 9, 7])
+    assert second_half(groups).tolist() == [False, False, True, True, False, False]
+    logits = np.zeros((3, 3, 62), np.float32)
+    assert calibrated(logits, np.zeros((3, 3)), np.array([5, 5, 5])) is None
 
 
 def test_an_unknown_spread_has_no_calibration() -> None:
@@ -120,17 +129,29 @@ def test_paired_interval_is_that_of_the_mean_difference() -> None:
     labels = np.zeros((400, 3))
     first = np.abs(rng.normal(0, 20, (400, 1))) * np.ones(3)
     second = first + rng.normal(0.5, 1.0, (400, 1))
-    difference, low, high = paired_bootstrap(first, second, labels)
+    faces = np.arange(400)
+    difference, low, high = paired_bootstrap(first, second, labels, faces)
     gains = (np.abs(second) - np.abs(first))[:, 0]
     spread = gains.std() / 400**0.5
     assert difference == pytest.approx(gains.mean())
     assert (low, high) == pytest.approx(gains.mean() + spread * np.array([-1.96, 1.96]), abs=0.01)
     assert 0 < low < high
-    assert paired_bootstrap(first, second, labels) == (difference, low, high)  # seeded
-    assert paired_bootstrap(second, first, labels)[0] == pytest.approx(-difference)
+    assert paired_bootstrap(first, second, labels, faces) == (difference, low, high)  # seeded
+    assert paired_bootstrap(second, first, labels, faces)[0] == pytest.approx(-difference)
+
+
+def test_copies_of_a_face_make_no_interval_narrower() -> None:
+    rng = np.random.default_rng(5)
+    first, second = rng.normal(0, 3, (2, 50, 3))
+    labels, faces = np.zeros((50, 3)), np.arange(50)
+    once = paired_bootstrap(first, second, labels, faces)
+    copies = [np.repeat(part, 9, axis=0) for part in (first, second, labels, faces)]
+    assert paired_bootstrap(*copies) == pytest.approx(once)
+    low, high = paired_bootstrap(*copies[:3], np.arange(450))[1:]
+    assert high - low < 0.5 * (once[2] - once[1])  # as if they were 450 people
 
 
 def test_paired_interval_ignores_angles_without_a_label() -> None:
     labels = np.array([[0.0, 0.0, np.nan]] * 3)
     first, second = np.ones((3, 3)), np.array([[3.0, 1.0, 90.0]] * 3)
-    assert paired_bootstrap(first, second, labels) == pytest.approx((1.0, 1.0, 1.0))
+    assert paired_bootstrap(first, second, labels, np.arange(3)) == pytest.approx((1, 1, 1))

@@ -11,6 +11,7 @@ from headpose_core.learning.metrics import (
     fit_temperature,
     fit_zero_pose,
     paired_bootstrap,
+    second_half,
     turn_predictions,
 )
 from training.evaluation.measure import Predictions, has_logits
@@ -20,8 +21,8 @@ def differences(seen: dict[str, Predictions]) -> list[dict[str, Any]]:
     """Every two models, with the paired bootstrap interval of their difference."""
     found = []
     for first, second in combinations(seen, 2):
-        of_both = (seen[first].mean_deg, seen[second].mean_deg, seen[first].labels)
-        mae, low, high = paired_bootstrap(*of_both)
+        one, other = seen[first], seen[second]
+        mae, low, high = paired_bootstrap(one.mean_deg, other.mean_deg, one.labels, one.groups)
         found.append({"first": first, "second": second, "mae": mae, "interval_95": [low, high]})
     return found
 
@@ -36,12 +37,14 @@ def add_temperatures(models: dict[str, dict[str, Any]], seen: dict[str, Predicti
 
 
 def print_zero_poses(seen: dict[str, Predictions]) -> None:
-    """Fit the constant rotation on every second face, and say what it does to the others."""
+    """Fit the constant rotation on every second group, and say what it does to the others."""
     for name, predictions in seen.items():
         mean, labels = predictions.mean_deg, predictions.labels
-        checked = fit_zero_pose(mean[::2], labels[::2])
-        before = accuracy(mean[1::2], labels[1::2])["mae"]["mean"]
-        after = accuracy(turn_predictions(mean[1::2], checked), labels[1::2])["mae"]["mean"]
         zero = [round(float(angle), 2) for angle in fit_zero_pose(mean, labels)]
         print(f"{name}: --zero-pose-deg", *zero)
-        print(f"  fitted on one half of the faces: {before:.2f} to {after:.2f} on the other half")
+        held = second_half(predictions.groups)
+        if held.any():
+            checked = fit_zero_pose(mean[~held], labels[~held])
+            before = accuracy(mean[held], labels[held])["mae"]["mean"]
+            after = accuracy(turn_predictions(mean[held], checked), labels[held])["mae"]["mean"]
+            print(f"  fitted on one half of them: {before:.2f} to {after:.2f} on the other half")

@@ -47,13 +47,14 @@ MOVES = {
 class Predictions:
     """What one model said about N faces. Angles are (N, 3) degrees: yaw, pitch, roll.
 
-    names: (N,) of the faces. of_mirrored: predictions for the mirrored images. of_moved:
-    (N, M, 3) for the boxes moved by `MOVES`, M is 0 without them. outputs: (N, 3, 62) logits, or
-    (N, 3) angles of a peer. boxes: (N, 4) the boxes in use. missed: (N,) faces that the detector
-    did not find.
+    names: (N,) of the faces. groups: (N,) those of one person or video share one. of_mirrored:
+    predictions for the mirrored images. of_moved: (N, M, 3) for the boxes moved by `MOVES`, M is
+    0 without them. outputs: (N, 3, 62) logits, or (N, 3) angles of a peer. boxes: (N, 4) the
+    boxes in use. missed: (N,) faces that the detector did not find.
     """
 
     names: NDArray[np.str_]
+    groups: NDArray[np.int64]
     labels: FloatArray
     mean_deg: FloatArray
     std_deg: FloatArray
@@ -92,6 +93,7 @@ def predict(
         rows.append(
             (
                 face.name,
+                faces.groups[index],
                 face.angles_deg,
                 head.paper_angles_deg,
                 head.std_deg,
@@ -135,8 +137,8 @@ def summarise(seen: Predictions) -> dict[str, Any]:
         **calibration(seen.mean_deg, seen.std_deg, seen.labels),
         "calibrated": None,
     }
-    if has_logits(seen) and len(seen.labels) > 1:
-        numbers["calibrated"] = calibrated(seen.outputs, seen.labels)
+    if has_logits(seen):
+        numbers["calibrated"] = calibrated(seen.outputs, seen.labels, seen.groups)
     return numbers
 
 

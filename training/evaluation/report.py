@@ -34,7 +34,8 @@ def markdown(results: Mapping[str, Any]) -> str:
         _consistency(models),
         "## Uncertainty",
         _uncertainty(models),
-        "After calibration: temperatures fitted to every second face, measured on the others.",
+        "Calibrated: with temperatures fitted to every second face (person, video), measured on "
+        "the others; above it with those of the model file.",
     ]
     if results["differences"]:
         parts += ["## Differences", _differences(results["differences"])]
