@@ -15,11 +15,11 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from headpose_core.drawing import draw_heads
+from headpose_core.markers import HeadMarkers
 from headpose_core.types import Frame
 from headpose_ros.hri import HriOutputs
 from headpose_ros.images import message_from_image
-from headpose_ros.markers import HeadMarkers
-from headpose_ros.messages import head_pose_array, transforms
+from headpose_ros.messages import head_pose_array, make, transforms
 from headpose_ros.msg import HeadPoseArray
 from headpose_ros.qos import newest_only, overridable
 
@@ -38,7 +38,7 @@ class Outputs:
         self._tf = offer(TFMessage, "/tf", 100)
         self._markers = offer(MarkerArray, "head_pose/markers", 5)
         self._debug_image = offer(Image, "head_pose/debug_image", newest_only())
-        self._shown = HeadMarkers()
+        self._shown = HeadMarkers(make)
 
     def publish(
         self, frame: Frame, image: NDArray[np.uint8], header: Header, *, with_tf: bool

@@ -21,6 +21,7 @@ from headpose_core.compressed_images import image_from_compressed
 from headpose_core.drawing import draw_heads
 from headpose_core.errors import ImageError
 from headpose_core.image_messages import image_from_message
+from headpose_core.markers import HeadMarkers
 from headpose_core.messages import (
     calibration_problem,
     camera_from_message,
@@ -34,7 +35,11 @@ from headpose_core.types import Camera, Frame, Image
 
 POSES, TF, MARKERS = "/head_pose", "/tf", "/head_pose/markers"
 DEBUG_IMAGE = "/head_pose/debug_image/compressed"
-_TYPES = {POSES: "headpose_ros/msg/HeadPoseArray", TF: "tf2_msgs/msg/TFMessage"}
+_TYPES = {
+    POSES: "headpose_ros/msg/HeadPoseArray",
+    TF: "tf2_msgs/msg/TFMessage",
+    MARKERS: "visualization_msgs/msg/MarkerArray",
+}
 _JPEG_QUALITY = 90
 
 
@@ -119,6 +124,7 @@ class _Run:
         self.task, self.pipeline, self.messages = task, pipeline, messages
         self.image_topic, self.camera_topic = image_topic, ""
         self.result = BagResult()
+        self._markers = HeadMarkers(messages.make)
         self.record: Callable[[Frame], None] = lambda frame: None
         self.copied: dict[str, Topic] = {}
         self._writer: BagWriter | None = None
@@ -196,6 +202,8 @@ class _Run:
         if header.frame_id and (tf := transforms(make, frame, header)).transforms:
             yield TF, tf
         yield POSES, head_pose_array(make, frame, header, size)
+        if (markers := self._markers.update(frame, header)).markers:
+            yield MARKERS, markers
         if self.task.debug_images:
             drawn = cv2.cvtColor(draw_heads(image, frame.heads), cv2.COLOR_RGB2BGR)
             jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]

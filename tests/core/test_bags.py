@@ -28,7 +28,7 @@ from headpose_core.records import CSV_COLUMNS
 from tests.bag_files import CAMERA_INFO, IMAGES, START_NS, pictures, read_all, write_recording
 
 COUNT = 12
-POSES, TF = "/head_pose", "/tf"
+POSES, TF, MARKERS = "/head_pose", "/tf", "/head_pose/markers"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,8 @@ def test_poses_transforms_and_pictures_go_into_a_bag(bag, recording: Path, image
     names = [[t.child_frame_id for t in message.transforms] for _, message in found[TF]]
     assert names == [["face_f1", "gaze_f1"]] * (COUNT - 1)  # confirmed by the second image
     assert found[TF][0][1].transforms[0].header.frame_id == "camera_optical_frame"
+    assert [len(message.markers) for _, message in found[MARKERS]] == [1] + [3] * (COUNT - 1)
+    assert {marker.ns for marker in found[MARKERS][-1][1].markers} == {"axes", "cone", "id"}
     picture = found["/head_pose/debug_image/compressed"][3][1]
     drawn = cv2.imdecode(picture.data, cv2.IMREAD_COLOR)[..., ::-1]
     assert drawn.shape == images[3].shape
@@ -91,7 +93,11 @@ def test_types_are_those_that_ros_knows(bag, recording: Path) -> None:
         types = {topic: info.msgtype for topic, info in reader.topics.items()}
         definition = reader.topics[POSES].msgdef.data
         own = reader.typestore.hash_rihs01("tf2_msgs/msg/TFMessage")
-    assert types == {POSES: "headpose_ros/msg/HeadPoseArray", TF: "tf2_msgs/msg/TFMessage"}
+    assert types == {
+        POSES: "headpose_ros/msg/HeadPoseArray",
+        TF: "tf2_msgs/msg/TFMessage",
+        MARKERS: "visualization_msgs/msg/MarkerArray",
+    }
     assert "MSG: headpose_ros/HeadPose\n" in definition
     # The hash by which ROS 2 Jazzy knows its tf2_msgs.
     assert own == "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"

@@ -22,6 +22,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from headpose_core.camera import ray_rotation
+from headpose_core.markers import HeadMarkers
 from headpose_core.messages import orientation
 from headpose_core.rotation import (
     BODY_TO_OPTICAL,
@@ -34,7 +35,7 @@ from headpose_core.types import Frame, Head
 from headpose_ros import hri as hri_module
 from headpose_ros.hri import HriOutputs
 from headpose_ros.images import image_from_message
-from headpose_ros.markers import HeadMarkers
+from headpose_ros.messages import make
 from headpose_ros.outputs import Outputs
 from headpose_ros.qos import newest_only
 from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
@@ -80,7 +81,7 @@ def points(marker: Marker) -> np.ndarray:
 
 
 def test_axes_start_at_the_sellion_and_point_as_the_head_does() -> None:
-    marker = by_namespace(HeadMarkers().update(frame(head()), HEADER))["axes"]
+    marker = by_namespace(HeadMarkers(make).update(frame(head()), HEADER))["axes"]
     assert (marker.type, marker.header.frame_id) == (Marker.LINE_LIST, "camera")
     ends = points(marker).reshape(3, 2, 3)
     np.testing.assert_allclose(ends[:, 0], [POSITION] * 3)
@@ -93,7 +94,7 @@ def test_axes_start_at_the_sellion_and_point_as_the_head_does() -> None:
 
 def test_the_cone_holds_two_fifths_of_all_noses() -> None:
     """One sigma in two dimensions: 39 % of heads drawn from the covariance point through it."""
-    marker = by_namespace(HeadMarkers().update(frame(head()), HEADER))["cone"]
+    marker = by_namespace(HeadMarkers(make).update(frame(head()), HEADER))["cone"]
     assert marker.type == Marker.TRIANGLE_LIST
     triangles = points(marker).reshape(-1, 3, 3)
     np.testing.assert_allclose(triangles[:, 0], [POSITION] * len(triangles))
@@ -111,13 +112,13 @@ def test_the_cone_holds_two_fifths_of_all_noses() -> None:
 
 def test_a_cone_of_great_doubt_is_still_a_cone() -> None:
     doubtful = head(covariance=np.eye(3) * 9.0)
-    marker = by_namespace(HeadMarkers().update(frame(doubtful), HEADER))["cone"]
+    marker = by_namespace(HeadMarkers(make).update(frame(doubtful), HEADER))["cone"]
     assert np.isfinite(points(marker)).all()
     assert np.abs(points(marker) - POSITION).max() < 1.0
 
 
 def test_the_id_stands_above_the_head() -> None:
-    marker = by_namespace(HeadMarkers().update(frame(head("left_f3")), HEADER))["id"]
+    marker = by_namespace(HeadMarkers(make).update(frame(head("left_f3")), HEADER))["id"]
     assert (marker.type, marker.text) == (Marker.TEXT_VIEW_FACING, "left_f3")
     place = marker.pose.position
     above = np.array([place.x, place.y, place.z]) - POSITION
@@ -126,7 +127,7 @@ def test_the_id_stands_above_the_head() -> None:
 
 
 def test_markers_go_with_their_face_and_numbers_are_not_mixed_up() -> None:
-    markers = HeadMarkers()
+    markers = HeadMarkers(make)
     both = markers.update(frame(head("f1"), head("f2")), HEADER).markers
     assert both[0].action == Marker.DELETEALL  # what another node may have left
     numbers = {m.text: m.id for m in both if m.ns == "id"}
@@ -150,7 +151,7 @@ def test_markers_go_with_their_face_and_numbers_are_not_mixed_up() -> None:
     ],
 )
 def test_a_head_without_a_place_has_no_markers(fields: dict[str, object], header: Header) -> None:
-    assert not by_namespace(HeadMarkers().update(frame(head(**fields)), header))
+    assert not by_namespace(HeadMarkers(make).update(frame(head(**fields)), header))
 
 
 @pytest.fixture
