@@ -78,7 +78,7 @@ def clamp_to_bins(angles_deg: Tensor) -> Tensor:
 def hard_loss(logits: Tensor, angles_deg: Tensor, config: HardLossConfig) -> dict[str, Tensor]:
     """Cross-entropy plus weighted squared error of the expectation (paper, Eq. 1 to 3).
 
-    logits: (N, 3, 62). angles_deg: (N, 3). Eq. 1 leaves out the minus of the cross-entropy.
+    logits: (N, 3, 62). angles_deg: (N, 3). The signs that the paper leaves out are in.
     Parts: `cross_entropy` [nat] and `squared_error` [deg^2].
     """
     targets = label_distribution(angles_deg, config.label_sigma_deg)
