@@ -135,7 +135,7 @@ class HeadPoseNode(LifecycleNode):
             self.parameters,
             self._health,
             pipeline,
-            Outputs(self),
+            Outputs(self, publish_hri=values["publish_hri"]),
             FixedFrame(self, frame) if frame else None,
             self._on_device_error,
         )
@@ -226,6 +226,8 @@ class HeadPoseNode(LifecycleNode):
         return response
 
     def _publish_diagnostics(self) -> None:
+        if self._inputs:
+            self._inputs.check_publishers()
         facts = {
             "enabled": self._enabled,
             "image_topic": self._inputs.image_topic if self._inputs else "",

@@ -24,7 +24,7 @@ class Budget:
 @dataclass(frozen=True)
 class _Record:
     """Counted since the node was started. Every image that comes in ends as processed, dropped
-    (a newer one came), rate_limited or failed; those that are lost never came in.
+    (a newer one came), rate_limited or failed; those that are lost on the way never came in.
 
     Times are seconds of a steady clock; `late_since` is when processing began to take too long,
     `last_image` when the newest image came, or when the node was activated. `broken` says why the
@@ -36,7 +36,6 @@ class _Record:
     dropped: int = 0
     rate_limited: int = 0
     failed: int = 0
-    lost: int = 0
     faces: int = 0
     processing_ms: float = 0.0
     image_age_ms: float = 0.0
@@ -72,8 +71,8 @@ class Health:
         self._update(degraded=error, last_error=error)
 
     def qos_mismatch(self, problem: str) -> None:
-        """There is a publisher that is not heard."""
-        self._update(qos_mismatch=problem, last_error=problem)
+        """There is a publisher that is not heard; "" when there is none any more."""
+        self._update(qos_mismatch=problem, **({"last_error": problem} if problem else {}))
 
     def image_came(self, now_s: float) -> None:
         self._count("images_in", last_image=now_s)
@@ -84,10 +83,6 @@ class Health:
 
     def image_rate_limited(self) -> None:
         self._count("rate_limited")
-
-    def images_lost(self, number: int) -> None:
-        """On the way here, as the middleware says."""
-        self._count("lost", number)
 
     def image_failed(self, error: str) -> None:
         self._count("failed", last_failed=True, last_error=error)
@@ -136,7 +131,6 @@ class Health:
             "images_dropped": record.dropped,
             "images_rate_limited": record.rate_limited,
             "images_failed": record.failed,
-            "images_lost": record.lost,
             "faces": record.faces,
             **facts,
             "qos_mismatch": record.qos_mismatch,
@@ -145,9 +139,9 @@ class Health:
         keys = [KeyValue(key=key, value=str(value)) for key, value in values.items()]
         return DiagnosticStatus(level=level, name=name, message=message, values=keys)
 
-    def _count(self, what: str, number: int = 1, **changes: Any) -> None:
+    def _count(self, what: str, **changes: Any) -> None:
         with self._lock:
-            count = getattr(self._record, what) + number
+            count = getattr(self._record, what) + 1
             self._record = replace(self._record, **{what: count}, **changes)
 
     def _update(self, **changes: Any) -> None:

@@ -12,18 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from geometry_msgs.msg import TransformStamped
 from headpose_ros.msg import HeadPoseArray
+from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import (
+    DescribeParameters,
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.task import Future
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
 from tf2_msgs.msg import TFMessage
 
 from headpose_ros.images import message_from_image
@@ -31,7 +42,17 @@ from headpose_ros.qos import newest_only
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
-SERVICES = {"change_state": ChangeState, "get_state": GetState, "set_parameters": SetParameters}
+SERVICES = {
+    "change_state": ChangeState,
+    "get_state": GetState,
+    "describe_parameters": DescribeParameters,
+    "get_parameters": GetParameters,
+    "list_parameters": ListParameters,
+    "set_parameters": SetParameters,
+    "set_parameters_atomically": SetParametersAtomically,
+    "reset_tracks": Trigger,
+    "set_enabled": SetBool,
+}
 FRAME = "camera_optical_frame"
 
 
@@ -85,16 +106,17 @@ class Probe:
     """A camera and a listener in one: sends images, collects what the node makes of them."""
 
     def __init__(self, context: Context, namespace: str = "/test") -> None:
+        self.context = context
         self.node = Node("probe", namespace=namespace, context=context)
         self.namespace = namespace
         self._executor = SingleThreadedExecutor(context=context)
         self._executor.add_node(self.node)
-        self._image = self.node.create_publisher(Image, "image", QoSProfile(depth=5))
-        self._info = self.node.create_publisher(CameraInfo, "camera_info", QoSProfile(depth=5))
+        self._create_camera()
         self.poses: list[HeadPoseArray] = []
         self.transforms: dict[str, TransformStamped] = {}
         self.debug_images: list[Image] = []
         self.status: DiagnosticStatus | None = None
+        self.stamp = Time()  # of the status
         # From the beginning: a server loses its answer to a client that it has not discovered yet.
         self._clients = {
             name: self.node.create_client(kind, f"headpose/{name}")
@@ -108,6 +130,16 @@ class Probe:
     def close(self) -> None:
         self._executor.shutdown()
         self.node.destroy_node()
+
+    def replace_camera(self) -> None:
+        """The camera dies and another one comes."""
+        for publisher in (self._image, self._info):
+            self.node.destroy_publisher(publisher)
+        self._create_camera()
+
+    def _create_camera(self) -> None:
+        self._image = self.node.create_publisher(Image, "image", QoSProfile(depth=5))
+        self._info = self.node.create_publisher(CameraInfo, "camera_info", QoSProfile(depth=5))
 
     def until(self, condition: Callable[[], Any], what: str) -> Any:
         """Serve callbacks until `condition` holds; its value. Fails when nothing comes of it."""
@@ -132,16 +164,23 @@ class Probe:
 
         return self.until(there, f"diagnostics with {expected}")
 
+    def heard(self) -> bool:
+        """Whether anybody takes this probe's images."""
+        return bool(self._image.get_subscription_count())
+
     def until_ready(self) -> None:
         """Wait until the node hears this probe and is heard by it."""
-        self.until(lambda: self._image.get_subscription_count(), "the node subscribes to image")
+        self.until(self.heard, "the node subscribes to image")
         self.until(lambda: self._info.get_subscription_count(), "the node takes camera_info")
         self.until_values(state="active", head_pose_subscribers=1)
 
     def calibrate(self, info: CameraInfo) -> None:
         """Send camera_info and wait until the node has it."""
-        self._info.publish(info)
+        self.send_info(info)
         self.until_values(calibrated="True")
+
+    def send_info(self, info: CameraInfo) -> None:
+        self._info.publish(info)
 
     def send(self, message: Image) -> None:
         self._image.publish(message)
@@ -152,6 +191,25 @@ class Probe:
         self.send(message)
         self.until(lambda: len(self.poses) > count, "head_pose for an image")
         return self.poses[-1]
+
+    def change_state(self, transition: str) -> bool:
+        """Ask for a transition such as "configure"; whether it was made."""
+        number = getattr(Transition, f"TRANSITION_{transition.upper()}")
+        request = ChangeState.Request(transition=Transition(id=number))
+        return bool(self.call("change_state", request).success)
+
+    def state(self) -> str:
+        return str(self.call("get_state", GetState.Request()).current_state.label)
+
+    def set_parameters(self, **values: object) -> list[str]:
+        """The reasons for which values were refused, "" for those that were taken."""
+        request = SetParameters.Request(parameters=parameter_messages(values))
+        return [_reason(result) for result in self.call("set_parameters", request).results]
+
+    def set_together(self, **values: object) -> str:
+        """All or none; the reason why none."""
+        request = SetParametersAtomically.Request(parameters=parameter_messages(values))
+        return _reason(self.call("set_parameters_atomically", request).result)
 
     def listen_to_debug_images(self) -> None:
         topic = "head_pose/debug_image"
@@ -175,7 +233,20 @@ class Probe:
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
             if status.name.startswith(f"{self.namespace[1:]}/headpose"):
-                self.status = status
+                self.status, self.stamp = status, message.header.stamp
+
+
+def ros_parameters(values: dict[str, object]) -> list[Parameter]:
+    """By name, with __ for the dot."""
+    return [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
+
+
+def parameter_messages(values: dict[str, object]) -> list[Any]:
+    return [parameter.to_parameter_msg() for parameter in ros_parameters(values)]
+
+
+def _reason(result: SetParametersResult) -> str:
+    return "" if result.successful else result.reason
 
 
 def image_message(image: np.ndarray, number: int = 0) -> Image:

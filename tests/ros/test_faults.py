@@ -13,10 +13,6 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState, GetState
-from rcl_interfaces.srv import SetParameters
-from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
 
 from tests.ros.graph import NodeProcess, Probe, image_message
@@ -73,46 +69,23 @@ def bad_models(folder: Path) -> dict[str, Path]:
     }
 
 
-def transition(number: int) -> ChangeState.Request:
-    return ChangeState.Request(transition=Transition(id=number))
-
-
-def change_state(probe: Probe, number: int) -> bool:
-    return probe.call("change_state", transition(number)).success
-
-
-def state(probe: Probe) -> str:
-    return probe.call("get_state", GetState.Request()).current_state.label
-
-
-def set_parameters(probe: Probe, **values: object) -> list[str]:
-    """The reasons for which values were refused, "" for those that were taken."""
-    parameters = [
-        Parameter(name.replace("__", "."), value=value).to_parameter_msg()
-        for name, value in values.items()
-    ]
-    request = SetParameters.Request(parameters=parameters)
-    results = probe.call("set_parameters", request).results
-    return ["" if result.successful else result.reason for result in results]
-
-
 def test_bad_models_are_refused_at_configure(
     start: Start, probe: Probe, tmp_path: Path, tiny_model_file: Path, astronaut: np.ndarray
 ) -> None:
     """With what was expected; after each the node can be configured again, and at last it is."""
     start(probe.namespace, autostart=False)
     for told, path in bad_models(tmp_path).items():
-        assert set_parameters(probe, model=str(path)) == [""]
-        assert not change_state(probe, Transition.TRANSITION_CONFIGURE)
-        assert state(probe) == "unconfigured"
+        assert probe.set_parameters(model=str(path)) == [""]
+        assert not probe.change_state("configure")
+        assert probe.state() == "unconfigured"
         values = probe.until_values(
             state="unconfigured", last_error=f"cannot be configured: {path}"
         )
         assert told in values["last_error"]
         assert probe.status.level == b"\x02"
-    assert set_parameters(probe, model=str(tiny_model_file)) == [""]
-    assert change_state(probe, Transition.TRANSITION_CONFIGURE)
-    assert change_state(probe, Transition.TRANSITION_ACTIVATE)
+    assert probe.set_parameters(model=str(tiny_model_file)) == [""]
+    assert probe.change_state("configure")
+    assert probe.change_state("activate")
     probe.until_ready()
     assert len(probe.ask(image_message(astronaut)).heads) == 1
 
@@ -137,24 +110,6 @@ def test_missing_device_falls_back_and_says_so(start: Start, probe: Probe) -> No
     assert "device asked: tensorrt, got: cpu" in node.output()
 
 
-def test_life_cycle_in_every_order(start: Start, probe: Probe, astronaut: np.ndarray) -> None:
-    """Up and down twice; a transition that the state does not have does not end the node."""
-    start(probe.namespace, autostart=False)
-    assert state(probe) == "unconfigured"
-    probe.request("change_state", transition(Transition.TRANSITION_ACTIVATE))
-    up = (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE)
-    down = (Transition.TRANSITION_DEACTIVATE, Transition.TRANSITION_CLEANUP)
-    ids = set()
-    for number in range(2):
-        assert all(change_state(probe, step) for step in up)
-        probe.until_ready()
-        (head,) = probe.ask(image_message(astronaut, number)).heads
-        ids.add(head.face_id)
-        assert all(change_state(probe, step) for step in down)
-    assert state(probe) == "unconfigured"
-    assert len(ids) == 2  # none is given twice
-
-
 @pytest.mark.parametrize("times", [1, 3])  # the terminal and `ros2 launch` both send it
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_it_cleanly(
@@ -168,25 +123,6 @@ def test_signals_end_it_cleanly(
         node.process.send_signal(sign)
     assert node.end(sign) == 0
     assert "Traceback" not in node.output()
-
-
-def test_live_parameters(start: Start, probe: Probe, astronaut: np.ndarray) -> None:
-    """They take effect on the next image; what is out of range is refused with the range."""
-    start(probe.namespace)
-    probe.until_ready()
-    assert len(probe.ask(image_message(astronaut, 0)).heads) == 1
-    assert set_parameters(probe, detector__min_face_size=400.0) == [""]
-    assert len(probe.ask(image_message(astronaut, 1)).heads) == 0
-    assert set_parameters(probe, detector__min_face_size=24.0) == [""]
-    assert len(probe.ask(image_message(astronaut, 2)).heads) == 1
-    (reason,) = set_parameters(probe, detector__score_threshold=1.5)
-    assert "score_threshold" in reason
-    assert "1.0" in reason
-    (reason,) = set_parameters(probe, id_prefix="1")
-    assert "id_prefix" in reason
-    (reason,) = set_parameters(probe, autostart=False)
-    assert "read-only" in reason
-    assert len(probe.ask(image_message(astronaut, 3)).heads) == 1
 
 
 def test_bad_parameter_at_start_ends_with_a_message(start: Start) -> None:

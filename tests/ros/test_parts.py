@@ -62,9 +62,7 @@ def process(health: Health, now_s: float, took_ms: float) -> None:
 
 
 def verdict(health: Health, now_s: float, state: str = "active") -> tuple[bytes, str]:
-    status = health.status(
-        now_s, name="n", state=state, listening=True, budget=BUDGET, facts={}
-    )
+    status = health.status(now_s, name="n", state=state, listening=True, budget=BUDGET, facts={})
     return status.level, status.message
 
 

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every transition in every state; what happens when the device fails or never comes back."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+
+from headpose_core.errors import DeviceError
+from headpose_core.runtime import HeadPoseModel
+from tests.ros.graph import NodeProcess, Probe, image_message
+from tests.tiny_models import tiny_model
+
+Start = Callable[..., NodeProcess]
+
+# By state: what each transition that it has leads to.
+MACHINE = {
+    "unconfigured": {"configure": "inactive"},
+    "inactive": {"activate": "active", "cleanup": "unconfigured"},
+    "active": {"deactivate": "inactive"},
+}
+TRANSITIONS = ("configure", "activate", "deactivate", "cleanup")
+ROUND = ("configure", "cleanup", "configure", "activate", "deactivate", "activate")
+
+
+def refuse_all(probe: Probe, state: str) -> None:
+    """Each transition that the state does not have is answered and changes nothing."""
+    for transition in TRANSITIONS:
+        if transition not in MACHINE.get(state, {}):
+            assert not probe.change_state(transition)
+            assert probe.state() == state
+
+
+def test_every_transition_in_every_state(
+    start: Start, probe: Probe, astronaut: np.ndarray
+) -> None:
+    """Each that a state has, twice in a row; each that it has not, in every state."""
+    start(probe.namespace, autostart=False)
+    assert probe.state() == "unconfigured"
+    ids = set()
+    for number in range(2):
+        for transition in ROUND:
+            before = probe.state()
+            refuse_all(probe, before)
+            assert probe.change_state(transition)
+            assert probe.state() == MACHINE[before][transition]
+        probe.until_ready()
+        (head,) = probe.ask(image_message(astronaut, number)).heads
+        ids.add(head.face_id)
+        refuse_all(probe, "active")
+        assert probe.change_state("deactivate")
+        assert probe.change_state("cleanup")
+    assert len(ids) == 2  # none is given twice
+    nonsense = ChangeState.Request(transition=Transition(label="fly"))
+    assert not probe.call("change_state", nonsense).success
+    assert not probe.call(
+        "change_state", ChangeState.Request(transition=Transition(id=99))
+    ).success
+    assert probe.change_state("unconfigured_shutdown")
+    refuse_all(probe, "finalized")
+    probe.until_values(state="finalized")
+
+
+@pytest.mark.parametrize("state", ["inactive", "active"])
+def test_shutdown_from_each_state(start: Start, probe: Probe, state: str) -> None:
+    node = start(probe.namespace, autostart=state == "active")
+    probe.until_values(state="active" if state == "active" else "unconfigured")
+    if state == "inactive":
+        assert probe.change_state("configure")
+    assert probe.change_state(f"{state}_shutdown")
+    assert probe.state() == "finalized"
+    assert node.end() == 0
+
+
+def bright_model(path: Path, nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> Path:
+    """The tiny model with `nodes` behind it, which get `bright`, 1 for faces brighter than 60 of
+    255 and else 0, int64, and what was `logits` as `plain`."""
+    model = tiny_model()
+    graph = model.graph
+    graph.node[-1].output[0] = "plain"
+    given = {"limit": np.float32(60), **constants}
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v), k) for k, v in given.items())
+    graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["mean"], ["most"], keepdims=0),
+            helper.make_node("Greater", ["most", "limit"], ["above"]),
+            helper.make_node("Cast", ["above"], ["bright"], to=TensorProto.INT64),
+            *nodes,
+        ]
+    )
+    onnx.checker.check_model(model)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+@pytest.fixture
+def failing_model(tmp_path: Path) -> Path:
+    """ONNX Runtime fails at bright faces: the index 5 of a list of one."""
+    nodes = [
+        helper.make_node("Mul", ["bright", "five"], ["index"]),
+        helper.make_node("Gather", ["zero", "index"], ["nothing"]),
+        helper.make_node("Add", ["plain", "nothing"], ["logits"]),
+    ]
+    constants = {"five": np.int64(5), "zero": np.zeros(1, np.float32)}
+    return bright_model(tmp_path / "failing.onnx", nodes, constants)
+
+
+@pytest.fixture
+def endless_model(tmp_path: Path) -> Path:
+    """ONNX Runtime computes for years at bright faces."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go_on"], ["still"]),
+            helper.make_node("Sin", ["x"], ["y"]),
+        ],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("still", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("y", TensorProto.FLOAT, []),
+        ],
+    )
+    nodes = [
+        helper.make_node("Mul", ["bright", "years"], ["times"]),
+        helper.make_node("Loop", ["times", "", "start"], ["end"], body=body),
+        helper.make_node("Mul", ["end", "nought"], ["nothing"]),
+        helper.make_node("Add", ["plain", "nothing"], ["logits"]),
+    ]
+    constants = {
+        "years": np.int64(10**15),
+        "start": np.float32(1),
+        "nought": np.float32(0),
+    }
+    return bright_model(tmp_path / "endless.onnx", nodes, constants)
+
+
+def dark(image: np.ndarray) -> np.ndarray:
+    """So that the face is found, and below 60 on average."""
+    return image // 4
+
+
+def test_a_model_that_fails_ends_unconfigured_and_can_be_configured_again(
+    start: Start, probe: Probe, failing_model: Path, astronaut: np.ndarray
+) -> None:
+    node = start(probe.namespace, model=failing_model, backend="onnxruntime")
+    probe.until_ready()
+    assert len(probe.ask(image_message(dark(astronaut), 0)).heads) == 1
+    probe.send(image_message(astronaut, 1))
+    values = probe.until_values(state="unconfigured", images_failed=1)
+    assert values["images_processed"] == "1"
+    assert probe.status.level == b"\x02"
+    assert "the device cpu failed" in probe.status.message
+    assert "out of data bounds" in probe.status.message
+    assert "[ERROR]" in node.output()
+    assert probe.state() == "unconfigured"
+    assert probe.change_state("configure")
+    assert probe.change_state("activate")
+    probe.until_ready()
+    assert len(probe.ask(image_message(dark(astronaut), 2)).heads) == 1
+    assert probe.status.level == b"\x00"
+
+
+def failing_loader(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Models that are loaded for another device than the CPU fail at once; what is asked for."""
+    load, asked = HeadPoseModel.load, []
+
+    def load_failing(path: str, *, device: str, **options: Any) -> HeadPoseModel:
+        asked.append(device)
+        model = load(path, device="cpu", **options)
+        if device != "cpu":
+            model.device = device
+            monkeypatch.setattr(model, "infer", fail)
+        return model
+
+    def fail(crops: np.ndarray) -> np.ndarray:
+        raise DeviceError("CUDA error 700: an illegal memory access was encountered")
+
+    monkeypatch.setattr(HeadPoseModel, "load", load_failing)
+    return asked
+
+
+def test_the_cpu_takes_over_from_a_device_that_fails(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = failing_loader(monkeypatch)
+    inside(device="cuda")
+    probe.until_ready()
+    probe.send(image_message(astronaut, 0))
+    values = probe.until_values(images_failed=1, device="cpu")
+    assert (values["device_asked"], values["state"]) == ("cuda", "active")
+    assert probe.status.level == b"\x01"
+    assert "CUDA error 700" in probe.status.message
+    assert "the CPU has taken over" in probe.status.message
+    assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
+    assert asked == ["cuda", "cpu"]
+
+
+def test_without_fallback_a_device_that_fails_ends_unconfigured(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = failing_loader(monkeypatch)
+    inside(device="cuda", allow_cpu_fallback=False)
+    probe.until_ready()
+    probe.send(image_message(astronaut, 0))
+    probe.until_values(state="unconfigured", images_failed=1)
+    assert probe.status.level == b"\x02"
+    assert "the device cuda failed (CUDA error 700" in probe.status.message
+    assert probe.set_parameters(device="cpu") == [""]
+    assert probe.change_state("configure")
+    assert probe.change_state("activate")
+    probe.until_ready()
+    assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
+    assert asked == ["cuda", "cpu"]
+
+
+def test_an_inference_without_end_holds_nothing_up(
+    start: Start, probe: Probe, endless_model: Path, astronaut: np.ndarray
+) -> None:
+    """Deactivating and ending do not wait for it, and nothing comes of it."""
+    node = start(probe.namespace, model=endless_model, backend="onnxruntime")
+    probe.until_ready()
+    for number in range(2):
+        assert len(probe.ask(image_message(dark(astronaut), 2 * number)).heads) == 1
+        probe.send(image_message(astronaut, 2 * number + 1))
+        probe.until_values(images_in=2 * number + 2, images_processed=number + 1)
+        assert probe.change_state("deactivate")
+        assert probe.change_state("cleanup")
+        assert probe.change_state("configure")
+        assert probe.change_state("activate")
+        probe.until_ready()
+    assert len(probe.poses) == 2
+    assert node.end(signal.SIGTERM) == 0
+    assert "Traceback" not in node.output()
