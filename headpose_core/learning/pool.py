@@ -28,6 +28,7 @@ class FacePool:
     run and on every machine. Faces of data sets that the detector misses are left out, and with
     `detected_only` those of rendered shards, too. `zero_pose_deg` turns the labels of rendered
     shards, see `shards.turn_zero`. on_error: what to do about broken files.
+    fingerprints: by part, a hash of its labels and boxes: what a run was trained on.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class FacePool:
         self._on_error: OnError = on_error
         self._parts: dict[str, FaceReader] = {}
         self._readers: list[FaceReader] = []
+        self.fingerprints: dict[str, str] = {}
         self._starts: list[int] = [0]
         self._join()
 
@@ -56,6 +58,7 @@ class FacePool:
         """Append parts by name, in this order."""
         for name in names:
             self._parts[name] = reader = self._open(name)
+            self.fingerprints[name] = _fingerprint(reader)
             self._readers.append(reader)
             self._starts.append(self._starts[-1] + len(reader))
         self._join()
@@ -97,11 +100,6 @@ class FacePool:
     def skipped(self) -> Counter[str]:
         """How many faces all parts leave out, by reason."""
         return self.report.skipped
-
-    @property
-    def fingerprints(self) -> dict[str, str]:
-        """Hash of the labels and boxes of each part: what a run was trained on."""
-        return {name: _fingerprint(part) for name, part in self._parts.items()}
 
     def __len__(self) -> int:
         return self._starts[-1]

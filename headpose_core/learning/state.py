@@ -135,6 +135,7 @@ class TrainingState:
         checkpoint = {
             "config": json.dumps(to_json(self.config)),
             "files": self.faces.files,
+            "fingerprints": self.faces.fingerprints,
             **{name: getattr(self, name) for name in _COUNTERS},
             **{name: part.state_dict() for name, part in self._parts().items()},
         }
@@ -160,6 +161,14 @@ class TrainingState:
                 "repeat its command to resume it, or choose another --out"
             )
         self.faces.add(checkpoint["files"])
+        known = checkpoint.get("fingerprints", self.faces.fingerprints)
+        altered = [name for name, value in self.faces.fingerprints.items() if known[name] != value]
+        if altered:
+            raise ValueError(
+                f"expected the faces that {self.config.out} was trained on so far, but labels, "
+                f"boxes or files have changed in {', '.join(altered)}; restore them, or choose "
+                "another --out"
+            )
         for name in _COUNTERS:
             setattr(self, name, checkpoint.get(name, getattr(self, name)))
         for name, part in self._parts().items():

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headpose_core.learning.config import TrainConfig
+from headpose_core.learning.network import NetworkConfig
 from headpose_core.learning.pool import FacePool
 from headpose_core.learning.report import DataError
 from headpose_core.learning.shards import read_shard, turn_zero
+from headpose_core.learning.state import TrainingState
 from headpose_core.rotation import matrix_from_angles
 from tests.learning.drawn_faces import draw_face, write_shard
 
@@ -144,3 +147,25 @@ def test_torn_pictures_and_shards_are_reported_or_refused(tmp_path: Path) -> Non
     assert len(said) == 3 and "cannot be read as a shard" in said[2]
     with pytest.raises(DataError, match=r"shard-00000.npz, face 1: the picture is torn"):
         FacePool([tmp_path], on_error="refuse").rescan()
+
+
+@pytest.mark.parametrize("what", ["labels", "missing"])
+def test_a_run_does_not_go_on_with_other_faces(tmp_path: Path, what: str) -> None:
+    path = write_shard(tmp_path / "data", 0, 4)
+    write_shard(tmp_path / "data", 1, 4, first_seed=50)
+    config = TrainConfig(
+        data=(str(tmp_path / "data"),), out=tmp_path, network=NetworkConfig(width=8), device="cpu"
+    )
+    state = TrainingState(config)
+    state.begin_epoch()
+    state.save()
+    assert len(TrainingState(config).faces) == 8
+    arrays = dict(np.load(path))
+    if what == "labels":
+        np.savez(path, **{**arrays, "angles_deg": arrays["angles_deg"] + 1})
+    else:
+        path.unlink()
+    with pytest.raises(ValueError, match=r"have changed in .*shard-00000.npz; restore them"):
+        TrainingState(config)
+    np.savez(path, **arrays)
+    assert len(TrainingState(config).faces) == 8
