@@ -110,11 +110,12 @@ def export(config: ExportConfig) -> None:
         git_hash=git_hash(),
         crop=crop_of(notes),
     )
+    effect = effect_of_rounding(network, metadata.crop, config)  # first: its data may be missing
     config.out.parent.mkdir(parents=True, exist_ok=True)
     difference = export_model(network, metadata, config.out)
     print(f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB")
     print(f"largest difference of a logit from PyTorch on the same weights: {difference:.1e}")
-    print(f"float16 storage changes {effect_of_rounding(network, metadata.crop, config)}")
+    print(f"float16 storage changes {effect}")
 
 
 def main() -> None:

@@ -172,4 +172,5 @@ def test_the_change_of_the_error_by_rounding_is_said(
     (tmp_path / "none").mkdir()
     nothing = (f"rendered:{tmp_path}/none",)
     with pytest.raises(FileNotFoundError, match="expected labelled faces in rendered:"):
-        export(ExportConfig(tmp_path / "w.safetensors", tmp_path / "m.onnx", data=nothing))
+        export(ExportConfig(tmp_path / "w.safetensors", tmp_path / "other.onnx", data=nothing))
+    assert not (tmp_path / "other.onnx").exists()
