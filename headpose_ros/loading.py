@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from headpose_core.detection import open_detector
+from headpose_core.errors import DeviceError, ModelError
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
@@ -24,20 +25,32 @@ def load_pipeline(values: dict[str, Any], tracker: Tracker, say: Say) -> HeadPos
     detector = open_detector(
         values["detector"], values["detector_model"] or None, threads=values["threads"]
     )
-    model = load_model(values, say, device=values["device"], backend=values["backend"])
+    model = _load_model(values, say, values["device"])
     tracker.reset()
     return HeadPosePipeline(
         detector, model, tracker, PipelineConfig(max_faces=values["max_faces"])
     )
 
 
-def load_model(values: dict[str, Any], say: Say, *, device: str, backend: str) -> HeadPoseModel:
-    """The pose network on a device; loading runs it once."""
+def take_over(pipeline: HeadPosePipeline, values: dict[str, Any], say: Say) -> str:
+    """Let the CPU go on for the device that failed. Returns why it cannot, "" when it does."""
+    if not values["allow_cpu_fallback"]:
+        return "the CPU may not take over"
+    if pipeline.model.device == "cpu":
+        return "there is nothing else to run on"
+    try:
+        pipeline.model = _load_model(values, say, "cpu")
+    except (DeviceError, ModelError) as error:
+        return f"the CPU cannot take over: {error}"
+    return ""
+
+
+def _load_model(values: dict[str, Any], say: Say, device: str) -> HeadPoseModel:
     cache = values["engine_cache_dir"]
     return HeadPoseModel.load(
         values["model"] or None,
         device=device,
-        backend=backend,
+        backend=values["backend"],
         threads=values["threads"],
         allow_cpu_fallback=values["allow_cpu_fallback"],
         engine_cache_dir=Path(cache).expanduser() if cache else None,

@@ -87,11 +87,6 @@ class ImageProcessor:
         if self._fixed_frame:
             self._fixed_frame.destroy()
 
-    @property
-    def busy(self) -> bool:
-        """Whether an image is in work."""
-        return self._worker.busy
-
     def take_camera_info(self, info: CameraInfo) -> None:
         """Use this calibration from the next image on."""
         self._camera = camera_from_message(info)
@@ -113,6 +108,7 @@ class ImageProcessor:
             "model": f"{model.metadata.name} {model.metadata.version}",
             "backend": model.backend,
             "device": model.device,
+            "precision": model.precision,
             "calibrated": f"False ({problem})" if problem else "True",
             "filter_frame_problem": fixed.problem if fixed else "",
             "head_pose_subscribers": self._outputs.subscribers(),

@@ -16,7 +16,7 @@ from tools.demo.network import private_network
 if TYPE_CHECKING:
     from rclpy.context import Context
 
-    from headpose_ros.headpose_node import HeadPoseNode
+    from headpose_ros.node import HeadPoseNode
     from tests.ros.graph import NodeProcess, Probe
 
 _numbers = itertools.count()
@@ -73,7 +73,7 @@ def inside(
     """Runs a node in a thread of this process, for faults that come from nowhere else."""
     from rclpy.executors import SingleThreadedExecutor
 
-    from headpose_ros.headpose_node import HeadPoseNode
+    from headpose_ros.node import HeadPoseNode
     from tests.ros.graph import ros_parameters
 
     executor = SingleThreadedExecutor(context=ros)

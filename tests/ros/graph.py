@@ -172,7 +172,8 @@ class Probe:
         """Wait until the node hears this probe and is heard by it."""
         self.until(self.heard, "the node subscribes to image")
         self.until(lambda: self._info.get_subscription_count(), "the node takes camera_info")
-        self.until_values(state="active", head_pose_subscribers=1)
+        self.until_values(state="active")
+        self.until(lambda: self.values()["head_pose_subscribers"] != "0", "it is heard")
 
     def calibrate(self, info: CameraInfo) -> None:
         """Send camera_info and wait until the node has it."""

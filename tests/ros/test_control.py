@@ -82,11 +82,10 @@ def test_what_cannot_be_is_refused_with_the_reason(start: Start, probe: Probe) -
     for name, value, told in REFUSED:
         key = name.replace(".", "__")
         (reason,) = probe.set_parameters(**{key: value})
-        assert name.split(".")[-1] in reason, reason
         assert told in reason
         assert told in probe.set_together(**{"track__min_hits": 7, key: value})
     (reason,) = probe.set_parameters(no_such_thing=1)
-    assert "no_such_thing" in reason
+    assert "undeclared" in reason
     (reason,) = probe.set_parameters(device=None)  # `ros2 param delete`
     assert reason
     assert values(probe) == before

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ROS 2 node: images in, head poses out. What is done with an image is in headpose_core.
+
+A lifecycle node that, unless told otherwise, configures and activates itself. Images wait in a
+mailbox with one slot for a worker thread; the newest wins.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from std_msgs.msg import Header
+from std_srvs.srv import SetBool, Trigger
+
+from headpose_core import __version__
+from headpose_core.errors import DeviceError
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.tracking import Tracker
+from headpose_ros.frames import FixedFrame
+from headpose_ros.health import Budget, Health
+from headpose_ros.inputs import Inputs
+from headpose_ros.lifecycle import answer_refused_transitions
+from headpose_ros.loading import load_pipeline, take_over
+from headpose_ros.outputs import Outputs
+from headpose_ros.parameters import Parameters
+from headpose_ros.processor import ImageProcessor, told
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class HeadPoseNode(LifecycleNode):
+    """The node `headpose`. The README has its topics, config/headpose.yaml its parameters."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("headpose", **options)
+        answer_refused_transitions(self)
+        self.parameters = Parameters(self)
+        self._health = Health()
+        self._state = "unconfigured"
+        self._enabled = True
+        self._configuration: dict[str, Any] = {}
+        self._processor: ImageProcessor | None = None
+        self._inputs: Inputs | None = None
+        # By prefix, for as long as the node runs: no id is given twice.
+        self._trackers: dict[str, Tracker] = {}
+        self._failure = ""
+        self._failed = self.create_guard_condition(self._on_failure)
+        self.create_service(Trigger, "~/reset_tracks", self._on_reset_tracks)
+        self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        # A steady clock: diagnostics go on while simulated time stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+
+    def autostart(self) -> bool:
+        """Configure and activate. Returns whether the node is active now."""
+        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load and warm up. On failure the node says why and can be configured again."""
+        try:
+            self._configure()
+        except Exception as error:  # rclpy would swallow it
+            self._broke(f"cannot be configured: {told(error)}")
+            return FAILURE
+        self._health.configured()
+        self._state = "inactive"
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Listen, from now on. On failure the node says why and stays inactive."""
+        try:
+            if self._enabled:
+                self._listen()
+        except Exception as error:
+            self._broke(f"cannot be activated: {told(error)}")
+            return FAILURE
+        self._health.activated(time.monotonic())
+        self._state = "active"
+        return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop listening; nothing is published any more when this returns."""
+        self._stop_listening()
+        self._state = "inactive"
+        return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free what configuring took."""
+        self._release()
+        self._state = "unconfigured"
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        self._release()
+        self._state = "finalized"
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition raised an exception: back to where the node can be configured again."""
+        self._release()
+        self._state = "unconfigured"
+        return SUCCESS
+
+    def destroy_node(self) -> None:
+        self._release()
+        super().destroy_node()
+
+    def _configure(self) -> None:
+        values = self._configuration = self.parameters.at_configure()
+        prefix = values["id_prefix"]
+        tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
+        pipeline = load_pipeline(values, tracker, self.get_logger().warning)
+        model = pipeline.model
+        self.get_logger().info(
+            f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
+            f"device asked: {values['device']}, got: {model.device} ({model.backend})"
+        )
+        for reason in model.passed_over:
+            self.get_logger().info(f"passed over: {reason}")
+        frame = values["filter.frame"]
+        self._processor = ImageProcessor(
+            self,
+            self.parameters,
+            self._health,
+            pipeline,
+            Outputs(self, publish_hri=values["publish_hri"]),
+            FixedFrame(self, frame) if frame else None,
+            self._on_device_error,
+        )
+
+    def _listen(self) -> None:
+        processor = self._processor
+        transport = self._configuration["image_transport"]
+        self._inputs = Inputs(
+            self,
+            self.parameters,
+            self._health,
+            transport,
+            processor.take_image,
+            processor.take_camera_info,
+        )
+        processor.start()
+        self.get_logger().info(f"listens to {self._inputs.image_topic} ({transport})")
+
+    def _stop_listening(self) -> None:
+        if self._inputs:
+            self._inputs.close()
+            self._processor.stop()
+        self._inputs = None
+
+    def _release(self) -> None:
+        self._stop_listening()
+        if self._processor:
+            self._processor.close()
+        self._processor = None
+
+    def _broke(self, problem: str) -> None:
+        self._health.broke(problem)
+        self.get_logger().error(problem)
+
+    def _on_device_error(self, pipeline: HeadPosePipeline, error: DeviceError) -> None:
+        """In the worker's thread: goes on with the CPU, or has the node stop."""
+        problem = f"the device {pipeline.model.device} failed ({error})"
+        why_not = take_over(pipeline, self._configuration, self.get_logger().warning)
+        if why_not:
+            self._failure = f"{problem}, and {why_not}; the node can be configured again"
+            self._failed.trigger()
+        else:
+            problem += ": the CPU has taken over"
+            self._health.fell_back(problem)
+            self.get_logger().error(problem)
+
+    def _on_failure(self) -> None:
+        """What cannot go on ends where it can be configured again."""
+        self._broke(self._failure)
+        if self._state == "active":
+            self.trigger_deactivate()
+        if self._state == "inactive":
+            self.trigger_cleanup()
+
+    def _on_reset_tracks(
+        self, request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        if self._processor:
+            self._processor.forget_tracks()
+            response.success, response.message = True, "all faces are new in the next image"
+        else:
+            response.message = f"there are no tracks: the node is {self._state}"
+        return response
+
+    def _on_set_enabled(
+        self, request: SetBool.Request, response: SetBool.Response
+    ) -> SetBool.Response:
+        """Whether to listen while active; holds until it is called again."""
+        self._enabled = request.data
+        if self._state == "active":
+            if not request.data:
+                self._stop_listening()
+            elif self._inputs is None:
+                self._listen()
+                self._health.activated(time.monotonic())
+        response.success = True
+        response.message = f"{'enabled' if request.data else 'disabled'}, {self._state}"
+        return response
+
+    def _publish_diagnostics(self) -> None:
+        if self._inputs:
+            self._inputs.check_publishers()
+        facts = {
+            "enabled": self._enabled,
+            "image_topic": self._inputs.image_topic if self._inputs else "",
+            "device_asked": self._configuration.get("device", ""),
+            **(self._processor.facts() if self._processor else {}),
+        }
+        status = self._health.status(
+            time.monotonic(),
+            name=f"{self.get_fully_qualified_name()}: head pose".lstrip("/"),
+            state=self._state,
+            listening=self._inputs is not None,
+            budget=Budget(self.parameters["latency_budget"], self.parameters["latency_grace"]),
+            facts=facts,
+        )
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=[status]))
