@@ -8,6 +8,7 @@ are about the viewing ray of the face; ``ray_rotation`` turns them into the opti
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TypeGuard
 
 import cv2
@@ -147,21 +148,27 @@ def _undistorted(plane: FloatArray, D: FloatArray) -> FloatArray:
 
 
 def _fisheye_ray(plane: FloatArray, D: FloatArray) -> FloatArray:
-    """Unit vectors of distorted points for the equidistant model, beyond 90 degrees as well.
+    """Unit vectors of distorted points for the equidistant model, beyond 90 degrees as well."""
+    radii, angles = _fisheye_table(*np.ravel(D).tolist())
+    radius = np.linalg.norm(plane, axis=-1, keepdims=True)
+    theta = np.interp(radius, radii, angles)
+    direction = plane / np.maximum(radius, np.finfo(float).tiny)
+    return np.concatenate([np.sin(theta) * direction, np.cos(theta)], axis=-1)
 
-    r = theta + k1 theta^3 + k2 theta^5 + k3 theta^7 + k4 theta^9 is inverted by a table up to
-    where it stops rising (a step of 0.4 mrad; the error is below 0.1 microrad).
+
+@lru_cache(maxsize=8)
+def _fisheye_table(k1: float, k2: float, k3: float, k4: float) -> tuple[FloatArray, FloatArray]:
+    """Radii and their angles theta, up to where the radius stops rising.
+
+    r = theta + k1 theta^3 + k2 theta^5 + k3 theta^7 + k4 theta^9, in steps of 0.4 mrad: between
+    them the error is below 0.1 microrad.
     """
     angles = np.linspace(0.0, np.pi, 8192)
-    k1, k2, k3, k4 = np.ravel(D)
     square = angles**2
     slope = 1 + square * (3 * k1 + square * (5 * k2 + square * (7 * k3 + square * 9 * k4)))
     rising = np.argmax(slope <= 0) or len(angles)
     radii = angles * (1 + square * (k1 + square * (k2 + square * (k3 + square * k4))))
-    radius = np.linalg.norm(plane, axis=-1, keepdims=True)
-    theta = np.interp(radius, radii[:rising], angles[:rising])
-    direction = plane / np.maximum(radius, np.finfo(float).tiny)
-    return np.concatenate([np.sin(theta) * direction, np.cos(theta)], axis=-1)
+    return radii[:rising], angles[:rising]
 
 
 def _unit(plane: FloatArray) -> FloatArray:
