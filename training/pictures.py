@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """The pictures of the documentation, made from rendered heads.
 
-    python -m training.pictures --assets makehuman-assets --out docs/images
+    make pictures ASSETS=makehuman-assets
 
 `angles.png` shows the signs of the three angles; its axes are the labels. `heads.png` shows what
-the shipped model makes of heads that it was not trained on.
+the shipped model makes of heads that it was not trained on, `uncertainty.png` how sure it is of
+one head under better and worse conditions, `markers.png` heads in space, `report.png` a page of
+`headpose report`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import matplotlib
 
 matplotlib.use("Agg")
@@ -21,13 +24,15 @@ import numpy as np
 import tyro
 
 from headpose_core.bins import STD_FLOOR_DEG
-from headpose_core.detection import YuNet
+from headpose_core.detection import GivenBoxes, YuNet
 from headpose_core.drawing import draw_heads
 from headpose_core.image import write_image
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.rotation import matrix_from_angles, orientation_covariance
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.types import Head, Image
+from training.marker_picture import draw_markers
+from training.report_picture import draw_report
 from training.synthesis.engine import Engine, Sample
 from training.synthesis.lighting import Light, Lighting
 from training.synthesis.scene import Scene
@@ -71,6 +76,13 @@ def main() -> None:
     engine = Engine(config.assets, config.seed, config.frame_size)
     draw_angles(config.out / "angles.png", engine, config.person)
     draw_gallery(config.out / "heads.png", engine)
+    draw_uncertainty(config.out / "uncertainty.png", engine, config.person)
+    draw_markers(config.out / "markers.png", *two_people(engine))
+    small = Engine(config.assets, config.seed, config.frame_size // 2)
+    draw_report(
+        config.out / "report.png",
+        lambda person, angles: small.render(0, small.person(person), portrait(angles)).frame,
+    )
 
 
 def draw_angles(path: Path, engine: Engine, person: int) -> None:
@@ -105,6 +117,57 @@ def draw_gallery(path: Path, engine: Engine, rows: int = 2, columns: int = 4) ->
             drawn.append(draw_heads(frame, heads))
         number += 1
     write_image(path, tile(drawn, columns))
+
+
+def draw_uncertainty(path: Path, engine: Engine, person: int) -> None:
+    """The same head clear, blurred, dark, covered and in profile, with what the model says."""
+    model = HeadPoseModel.load()
+    figure, cells = plt.subplots(1, 5, figsize=(12.5, 3.0), dpi=110)
+    for cell, (name, (angles, spoil)) in zip(cells, CONDITIONS.items(), strict=True):
+        sample = engine.render(0, engine.person(person), portrait(np.array(angles)))
+        frame = spoil(sample.frame, sample.frame_box)
+        box = GivenBoxes(sample.frame_box[None])
+        (head,) = HeadPosePipeline(box, model)(frame, 0.0).heads
+        cell.imshow(draw_heads(frame, [head]))
+        yaw, pitch, roll = head.std_deg
+        cell.set_title(f"{name}\nsigma {yaw:.0f}, {pitch:.0f}, {roll:.0f} degrees", fontsize=9)
+        cell.axis("off")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def two_people(engine: Engine) -> tuple[Image, np.ndarray]:
+    """A wide image with two heads, and their boxes (2, 4)."""
+    left = engine.render(0, engine.person(3), portrait(np.array([-25.0, 5.0, 0.0])))
+    right = engine.render(0, engine.person(11), portrait(np.array([35.0, -10.0, 5.0])))
+    shift = np.array([left.frame.shape[1], 0, left.frame.shape[1], 0])
+    return np.hstack([left.frame, right.frame]), np.stack(
+        [left.frame_box, right.frame_box + shift]
+    )
+
+
+def covered(frame: Image, box: np.ndarray) -> Image:
+    """The lower half of the face behind a sheet."""
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    shown = frame.copy()
+    shown[(y1 + y2) // 2 : y2 + 10, x1 - 10 : x2 + 10] = 120
+    return shown
+
+
+def dark(frame: Image, box: np.ndarray) -> Image:
+    """A twentieth of the light, and the noise that a camera then has."""
+    noise = np.random.default_rng(0).normal(0.0, 6.0, frame.shape)
+    return np.clip(frame * 0.05 + noise, 0, 255).astype(np.uint8)
+
+
+CONDITIONS: dict[str, tuple[tuple[float, float, float], Callable[[Image, np.ndarray], Image]]] = {
+    "clear": ((15.0, 5.0, 0.0), lambda frame, box: frame),
+    "blurred": ((15.0, 5.0, 0.0), lambda frame, box: cv2.GaussianBlur(frame, (0, 0), 14.0)),
+    "dark": ((15.0, 5.0, 0.0), dark),
+    "covered": ((15.0, 5.0, 0.0), covered),
+    "profile": ((80.0, 5.0, 0.0), lambda frame, box: frame),
+}
 
 
 def tile(pictures: Sequence[Image], columns: int) -> Image:

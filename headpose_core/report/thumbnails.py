@@ -105,6 +105,7 @@ def _jpeg(image: Image, box: Any) -> str:
     zoom = _SIDE / side
     shift = [_SIDE / 2 - zoom * centre[0], _SIDE / 2 - zoom * centre[1]]
     matrix = np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
-    small = cv2.warpAffine(image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_AREA)
+    grey = (235, 235, 235)  # beside the image
+    small = cv2.warpAffine(image, matrix, (_SIDE, _SIDE), flags=cv2.INTER_AREA, borderValue=grey)
     data = cv2.imencode(".jpg", cv2.cvtColor(small, cv2.COLOR_RGB2BGR))[1]
     return base64.b64encode(data.tobytes()).decode()
