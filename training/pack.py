@@ -77,7 +77,8 @@ def pack(faces: FaceReader, indices: Iterable[int]) -> dict[str, NDArray[Any]]:
         "angles_deg": faces.angles_deg[chosen].astype(np.float32),
         "box": np.array(boxes, np.float32),
         "detected": faces.detected[chosen],
-        "seed": faces.groups[chosen],
+        "seed": np.array(chosen, np.int64),
+        "group": faces.groups[chosen],
     }
 
 

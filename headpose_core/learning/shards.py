@@ -35,7 +35,8 @@ class Shard:
     jpeg: all JPEG files, concatenated. offsets: (N + 1,) where each starts.
     angles_deg: (N, 3) float64. boxes: (N, 4) float32, pixels of the context image.
     detected: (N,) whether the box is the detector's; else it is fitted to what it would say.
-    seeds: (N,) int64, the seed each face was rendered from, or the number of its group.
+    seeds: (N,) int64, the seed each face was rendered from.
+    groups: (N,) int64, its person; in shards that do not say, the seed.
     """
 
     path: Path
@@ -45,6 +46,7 @@ class Shard:
     boxes: NDArray[np.float32]
     detected: NDArray[np.bool_]
     seeds: NDArray[np.int64]
+    groups: NDArray[np.int64]
 
     def __len__(self) -> int:
         return len(self.seeds)
@@ -63,7 +65,7 @@ def read_shard(path: Path) -> Shard:
     try:
         with np.load(path) as archive:
             missing = [name for name in FIELDS if name not in archive]
-            arrays = {name: archive[name] for name in FIELDS if name not in missing}
+            arrays = {name: archive[name] for name in (*FIELDS, "group") if name in archive}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as a shard ({error})") from error
     if missing:
@@ -76,11 +78,12 @@ def read_shard(path: Path) -> Shard:
         boxes=arrays["box"].astype(np.float32),
         detected=arrays["detected"].astype(bool),
         seeds=arrays["seed"].astype(np.int64),
+        groups=arrays.get("group", arrays["seed"]).astype(np.int64),
     )
     count = len(shard)
-    parts = (shard.offsets, shard.angles_deg, shard.boxes, shard.detected)
+    parts = (shard.offsets, shard.angles_deg, shard.boxes, shard.detected, shard.groups)
     shapes = tuple(part.shape for part in parts)
-    if shapes != ((count + 1,), (count, 3), (count, 4), (count,)):
+    if shapes != ((count + 1,), (count, 3), (count, 4), (count,), (count,)):
         raise DataError(f"arrays of {path} disagree about the number of faces: {shapes}")
     return shard
 
@@ -119,7 +122,7 @@ class ShardFaces:
         self._numbers = np.flatnonzero(finite & ~missed & ~torn)
         self.angles_deg = angles_deg[self._numbers]
         self.boxes, self.detected = shard.boxes[self._numbers], shard.detected[self._numbers]
-        self.groups = shard.seeds[self._numbers]
+        self.groups = shard.groups[self._numbers]
 
     @property
     def skipped(self) -> Counter[str]:
@@ -161,6 +164,7 @@ def _empty(path: Path) -> Shard:
         boxes=np.empty((0, 4), np.float32),
         detected=np.empty(0, bool),
         seeds=nothing,
+        groups=nothing,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from headpose_core.learning.config import TrainConfig
+from headpose_core.learning.datasets import in_holdout
 from headpose_core.learning.network import NetworkConfig
 from headpose_core.learning.pool import FacePool
 from headpose_core.learning.report import DataError
@@ -59,6 +60,21 @@ def test_the_holdout_depends_on_the_seeds_alone(tmp_path: Path) -> None:
     assert held(first) == held(second) and held(first)
     assert not set(first.holdout) & set(first.training)
     assert len(first.holdout) + len(first.training) == 120
+
+
+def test_views_of_a_person_are_never_split(tmp_path: Path) -> None:
+    """Shards say whose face it is; older ones do not, and there each image is its own."""
+    old = write_shard(tmp_path, 0, 200)
+    write_shard(tmp_path, 1, 200, first_seed=200)
+    persons = np.arange(200) // 4
+    np.savez(old, **np.load(old), group=persons)
+    pool = FacePool([tmp_path], holdout_share=0.3)
+    pool.rescan()
+    held = np.zeros(400, bool)
+    held[pool.holdout] = True
+    by_person = held[:200].reshape(50, 4)
+    assert (by_person == by_person[:, :1]).all() and 5 < by_person[:, 0].sum() < 30
+    assert (held[200:] == in_holdout(np.arange(200, 400), 0.3)).all()
 
 
 def test_broken_shards_are_named(tmp_path: Path) -> None:

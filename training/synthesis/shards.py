@@ -9,6 +9,7 @@ A shard is an .npz with these arrays (N images):
     box        (N,4) float32    face box x1, y1, x2, y2 in context pixels
     detected   (N,) bool        the box is the detector's own (else fitted to its boxes)
     seed       (N,) int64       image number; with the run's seed it gives the image again
+    group      (N,) int64       person number: one person's images are never split
     sex, age, race, skin, glasses, mask, distance_m, shadow, landmarks (N,68,2) in context pixels
 
 The crop of run time is ``crop_faces(context, square_boxes(box))``.
@@ -28,7 +29,13 @@ from numpy.typing import NDArray
 
 from headpose_core.crop import CROP_RULE
 from training.synthesis import GENERATOR_VERSION
-from training.synthesis.engine import CONTEXT_SCALE, CONTEXT_SIZE, Engine, Sample
+from training.synthesis.engine import (
+    CONTEXT_SCALE,
+    CONTEXT_SIZE,
+    VIEWS_PER_PERSON,
+    Engine,
+    Sample,
+)
 from training.synthesis.zero_pose import ZERO_POSE
 
 SHARD_IMAGES = 1000
@@ -123,6 +130,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         "box": sample.box,
         "detected": sample.detected,
         "seed": np.int64(sample.index),
+        "group": np.int64(sample.index // VIEWS_PER_PERSON),
         "landmarks": sample.context_landmarks,
         "sex": "male" if person.maleness > 0.5 else "female",
         "age": person.age,
