@@ -20,8 +20,9 @@ from headpose_core.camera import (
 )
 from headpose_core.filtering import FilterSettings, OrientationFilter
 from headpose_core.image import check_image
+from headpose_core.image_view import AnyImage
 from headpose_core.tracking import Track
-from headpose_core.types import Camera, FloatArray, Frame, Head, Image
+from headpose_core.types import Camera, FloatArray, Frame, Head
 
 if TYPE_CHECKING:
     from headpose_core.detection import FaceDetector
@@ -80,14 +81,15 @@ class HeadPosePipeline:
 
     def __call__(
         self,
-        image: Image,
+        image: AnyImage,
         stamp_s: float,
         camera: Camera | None = None,
         camera_orientation: FloatArray | None = None,
     ) -> Frame:
         """The heads in one image.
 
-        image: (H, W, 3) uint8 RGB. stamp_s: its time in seconds. camera: of this image, if known.
+        image: (H, W, 3) uint8 RGB, or a view of one in another encoding. stamp_s: its time in
+        seconds. camera: of this image, if known.
         camera_orientation: (3, 3) the axes of the optical frame, as columns, in a frame that does
         not turn, in which to filter; None: the camera stands still; NaN: not known for this image,
         whose poses are then not filtered. Raises ImageError for an array that is no such image.

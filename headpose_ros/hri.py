@@ -11,13 +11,13 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.image_view import AnyImage
 from headpose_core.types import Frame, Head
 from headpose_ros.images import message_from_image
 
@@ -49,8 +49,8 @@ class HriOutputs:
         self._tracked = node.create_publisher(self._msg.IdsList, "/humans/faces/tracked", 1)
         self._faces: dict[str, _Face] = {}
 
-    def publish(self, frame: Frame, image: NDArray[np.uint8], header: Header) -> None:
-        """Send the confirmed heads in `image`, (H, W, 3) uint8 RGB, under its own `header`."""
+    def publish(self, frame: Frame, image: AnyImage, header: Header) -> None:
+        """Send the confirmed heads in `image`, (H, W, 3), under its own `header`."""
         heads = [head for head in frame.heads if head.confirmed]
         self._forget_the_gone(frame.stamp_s)
         for head in heads:
@@ -76,7 +76,7 @@ class HriOutputs:
     def _tell(self, header: Header, ids: list[str]) -> None:
         self._tracked.publish(self._msg.IdsList(header=header, ids=ids))
 
-    def _roi(self, head: Head, image: NDArray[np.uint8], header: Header) -> Any:
+    def _roi(self, head: Head, image: AnyImage, header: Header) -> Any:
         height, width = image.shape[:2]
         corners = np.clip(head.box / np.array([width, height, width, height]), 0.0, 1.0)
         names = zip(("xmin", "ymin", "xmax", "ymax"), corners.tolist(), strict=True)

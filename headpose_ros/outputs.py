@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import Image
@@ -15,6 +13,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from headpose_core.drawing import draw_heads
+from headpose_core.image_view import AnyImage, as_view
 from headpose_core.markers import HeadMarkers
 from headpose_core.types import Frame
 from headpose_ros.hri import HriOutputs
@@ -40,20 +39,19 @@ class Outputs:
         self._debug_image = offer(Image, "head_pose/debug_image", newest_only())
         self._shown = HeadMarkers(make)
 
-    def publish(
-        self, frame: Frame, image: NDArray[np.uint8], header: Header, *, with_tf: bool
-    ) -> None:
-        """Send the heads in `image`, (H, W, 3) uint8 RGB, under the image's own `header`."""
+    def publish(self, frame: Frame, image: AnyImage, header: Header, *, with_tf: bool) -> None:
+        """Send the heads in `image`, (H, W, 3), under its own `header`."""
         if with_tf:  # first, so that it is there for who looks it up when the heads arrive
             self._publish_tf(frame, header)
-        height, width = image.shape[:2]
-        self._poses.publish(head_pose_array(frame, header, (width, height)))
+        self._poses.publish(head_pose_array(frame, header, image.shape[1::-1]))
         if self._hri:
             self._hri.publish(frame, image, header)
         if self._markers.get_subscription_count():
             self._markers.publish(self._shown.update(frame, header))
         if self._debug_image.get_subscription_count():
-            drawn = draw_heads(image, frame.heads, caption=self._latency(frame, header))
+            drawn = draw_heads(
+                as_view(image).rgb(), frame.heads, caption=self._latency(frame, header)
+            )
             self._debug_image.publish(message_from_image(drawn, header))
 
     def clear(self) -> None:

@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from headpose_core.camera import ray_rotation
+from headpose_core.image_view import Encoding, ImageView
 from headpose_core.markers import HeadMarkers
 from headpose_core.messages import orientation
 from headpose_core.rotation import (
@@ -278,9 +280,10 @@ def test_the_debug_image_tells_the_latency(probe: Probe, node: Node) -> None:
     assert outputs._latency(frame(), HEADER) == "7 ms"  # without a stamp there is no age
     received: list[Image] = []
     probe.node.create_subscription(Image, "head_pose/debug_image", received.append, newest_only())
+    as_it_came = ImageView(IMAGE[..., ::-1], Encoding("bgr", cv2.COLOR_BGR2RGB, channels=3))
 
     def drawn() -> bool:
-        outputs.publish(frame(), IMAGE, header, with_tf=False)
+        outputs.publish(frame(), as_it_came, header, with_tf=False)
         return bool(received)
 
     probe.until(drawn, "a debug image")
