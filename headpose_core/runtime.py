@@ -12,7 +12,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headpose_core.backends import PRECISIONS, Backend, Request, candidates, open_backend
+from headpose_core.backends import (
+    PRECISIONS,
+    Backend,
+    NoSuchDeviceError,
+    Request,
+    candidates,
+    open_backend,
+)
 from headpose_core.backends.engine_cache import default_cache_dir
 from headpose_core.bins import Estimate, decode
 from headpose_core.crop import crop_faces, crop_windows
@@ -167,7 +174,10 @@ def _first_that_works(
     for name, device in choices:
         try:
             opened = open_backend(name, replace(request, device=device))
-        except DeviceError as error:  # noqa: PERF203
+        except NoSuchDeviceError as error:  # noqa: PERF203
+            if request.device != "auto":
+                reasons.append(f"{name} on {device}: {error}")
+        except DeviceError as error:
             reasons.append(f"{name} on {device}: {error}")
         else:
             return opened, tuple(reasons)

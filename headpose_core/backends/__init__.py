@@ -29,6 +29,10 @@ ALL_DEVICES = ("tensorrt", "cuda", "cpu")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
 
 
+class NoSuchDeviceError(DeviceError):
+    """The runtime was never made for this device: no fault where nobody asked for it by name."""
+
+
 class Backend(Protocol):
     """A network that is ready to run.
 

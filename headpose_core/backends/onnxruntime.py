@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.backends import Backend, Request, batch_sizes
+from headpose_core.backends import Backend, NoSuchDeviceError, Request, batch_sizes
 from headpose_core.backends.engine_cache import engine_folder
 from headpose_core.errors import DeviceError
 from headpose_core.model_file import INPUT, INPUT_SHAPE, OUTPUT, OUTPUT_SHAPE
@@ -39,7 +39,7 @@ def open_backend(request: Request) -> Backend:
     ort = import_onnxruntime()
     available = ort.get_available_providers()
     if wanted[0] not in available:
-        raise DeviceError(
+        raise NoSuchDeviceError(
             f"this ONNX Runtime has {', '.join(available)}, not {wanted[0]}: "
             "pip install 'headpose-ehpnet[gpu]' with the driver it needs"
         )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.backends import Request, batch_sizes
+from headpose_core.backends import NoSuchDeviceError, Request, batch_sizes
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.model_file import INPUT_SHAPE
 from headpose_core.onnx_file import describe, read_weights
@@ -40,7 +40,7 @@ def open_backend(request: Request) -> TorchCpu | TorchCuda:
             "pip install torch safetensors"
         ) from error
     if request.device == "cuda" and not torch.cuda.is_available():
-        raise DeviceError(f"torch {torch.__version__} finds no CUDA device")
+        raise NoSuchDeviceError(f"torch {torch.__version__} finds no CUDA device")
     network = load_network(request.data)
     if request.device == "cuda":
         return TorchCuda(network, "fp16" if request.precision == "auto" else request.precision)

@@ -17,7 +17,7 @@ from headpose_core.backends.onnxruntime import POOL, OnnxRuntimeGpu, cuda_option
 from headpose_core.crop import CROP_SIZE, crop_faces, square_boxes
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.runtime import HeadPoseModel
-from headpose_core.sessions import open_session
+from headpose_core.sessions import import_onnxruntime, open_session
 from headpose_core.video import VideoReader
 from headpose_core.yunet import YuNet
 from tests.tiny_models import tiny_model
@@ -76,6 +76,15 @@ def test_a_cpu_takes_openvino_where_it_is_installed(tiny_model_file) -> None:
     model = HeadPoseModel.load(tiny_model_file, device="cpu")
     assert model.backend == ("openvino" if find_spec("openvino") else "onnxruntime")
     assert model.backend_asked == "auto"
+
+
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in import_onnxruntime().get_available_providers(),
+    reason="this ONNX Runtime has CUDA",
+)
+def test_a_gpu_is_missed_by_those_who_asked_for_it(tiny_model_file) -> None:
+    assert HeadPoseModel.load(tiny_model_file).passed_over == ()
+    assert len(HeadPoseModel.load(tiny_model_file, device="cuda").passed_over) == 1
 
 
 def test_the_order_in_which_backends_are_tried(monkeypatch) -> None:

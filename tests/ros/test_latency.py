@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The latency benchmark: what it asks for, what it makes of it, and one run over real DDS."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from benchmarks.ros_latency import KINDS, Kind, Measured, line, processor_s
+
+REPO = Path(__file__).resolve().parents[2]
+
+
+def test_kinds_say_size_rate_and_transport() -> None:
+    assert Kind.read("720p30raw") == Kind((1280, 720), 30, compressed=False)
+    assert Kind.read("1080p60jpeg") == Kind((1920, 1080), 60, compressed=True)
+    assert len({Kind.read(kind) for kind in KINDS}) == 12
+    for wrong in ("720p", "720praw", "800p30raw", "720p30png"):
+        with pytest.raises(ValueError, match="expected a kind like 480p30raw"):
+            Kind.read(wrong)
+
+
+def test_what_was_measured() -> None:
+    told = Measured.of(110, list(range(1, 102)), cpu_s=1.5, s=5.0, pid=os.getpid())
+    assert (told.sent, told.arrived) == (110, 101)
+    assert (told.p50, told.p95, told.p99) == (51.0, 96.0, 100.0)
+    assert told.cpu_percent == 30.0
+    assert told.memory_mb > 10
+    assert math.isnan(Measured.of(3, [], 0.0, 1.0, os.getpid()).p50)
+    row = line("720p30raw", {"node": vars(told), "empty": {**vars(told), "p50": 1.0}})
+    assert "110 sent    9 dropped" in row
+    assert "over it   50.0    0.0 ms" in row
+
+
+def test_processor_time_is_the_kernels_count() -> None:
+    before = os.times()
+    assert processor_s(os.getpid()) == pytest.approx(before.user + before.system, abs=0.05)
+
+
+@pytest.mark.long
+def test_a_run_over_real_dds(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.ros_latency", "--seconds", "2"]
+    command += ["--kinds", "480p30raw", "480p30jpeg", "--json", str(tmp_path / "told.json")]
+    subprocess.run(command, cwd=REPO, check=True, timeout=120)
+    told = json.loads((tmp_path / "told.json").read_text())
+    assert set(told) == {"480p30raw", "480p30jpeg", "idle"}
+    for kind in ("480p30raw", "480p30jpeg"):
+        node, empty = told[kind]["node"], told[kind]["empty"]
+        assert node["sent"] == empty["sent"] == 60
+        assert 0 < node["arrived"] <= 60
+        assert 0 < empty["arrived"] <= 60
+        assert node["p50"] > 0
