@@ -151,6 +151,26 @@ def test_a_still_head_under_camera_noise_stands_still(
     assert np.median(filtered) < np.median(raw) / 2
 
 
+def test_heads_that_cross_keep_their_ids(portraits: list[Portrait]) -> None:
+    """The real detector on two heads, of which one passes before the other."""
+    side, reach, count = 144, 336, 40
+    front, rear = (cv2.resize(portrait_.picture, (side, side)) for portrait_ in portraits[:2])
+    detector, tracker, seen = YuNet(), Tracker(max_gap_s=0.5), []
+    for i in range(count):
+        image = np.full((160, reach + side, 3), 90, np.uint8)
+        step = round(reach * i / (count - 1))
+        image[16:, reach - step : reach - step + side] = rear
+        image[:side, step : step + side] = front
+        faces = detector.detect(image)
+        tracks = tracker.update(i / 30, faces.boxes)
+        places = [(x1 + x2 - side) / 2 for x1, _, x2, _ in faces.boxes]
+        seen.append({track.face_id: x for track, x in zip(tracks, places, strict=True)})
+    assert set(seen[0]) == set(seen[-1])
+    assert sum(len(faces) == 1 for faces in seen) >= 5  # one was hidden for a while
+    for face_id, start in seen[0].items():
+        assert (start < reach / 2) == (seen[-1][face_id] > reach / 2)
+
+
 def jitter_deg(rotations: FloatArray) -> float:
     """Root mean square about an axis of the turns (N, 3, 3) from the middle one."""
     first = rotations[0]
