@@ -10,11 +10,15 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
 import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
+
+# The others wait while the leader looks for the faces in a new data set.
+PATIENCE = timedelta(hours=12)
 
 
 def choose_device(name: str) -> torch.device:
@@ -49,7 +53,8 @@ class Group:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if not distributed.is_initialized():
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            backend = "nccl" if device.type == "cuda" else "gloo"
+            distributed.init_process_group(backend, timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size())
 
     @property

@@ -15,6 +15,8 @@ from headpose_core.learning.teachers import CachedTeachers, Teachers
 from headpose_core.learning.widen import widen
 
 TEACHER_CACHE = "teachers.cache"
+# Measured with PyTorch 2.13: 4 to 7 end in a segmentation fault of the backward pass.
+LEAST_WIDTH = 8
 # Enough for the statistics of every channel.
 CALIBRATION_FACES = 256
 
@@ -31,7 +33,16 @@ def open_pool(config: RunConfig) -> FacePool:
 
 
 def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
-    """A new network, or the one of `config.init`, made wider where the config asks for it."""
+    """A new network, or the one of `config.init`, made wider where the config asks for it.
+
+    Raises ValueError for a network that cannot be trained.
+    """
+    width = config.network.completed().width
+    if width < LEAST_WIDTH:
+        raise ValueError(
+            f"expected a width of {LEAST_WIDTH} or more, got {width}: PyTorch's convolutions "
+            "on a CPU destroy memory in training when they are narrower"
+        )
     if config.init is None:
         return HeadPoseNet(config.network)
     if config.init.suffix == ".onnx":
