@@ -23,7 +23,7 @@ from headpose_core.rotation import matrix_from_quaternion
 
 _KEEP_NS = 10 * 10**9
 # An image may be ahead of the newest transform by this: then that one holds.
-_HOLD_NS = 200 * 10**6
+_HOLD_NS = 500 * 10**6
 # Further back than transforms come late: time was set back, as by a bag that loops.
 _SET_BACK_NS = 10**9
 _REPEAT_S = 60.0  # between two warnings

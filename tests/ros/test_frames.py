@@ -75,7 +75,7 @@ def test_along_the_tree_and_between_two_stamps(
 
 
 def test_an_image_a_little_ahead_takes_the_newest(robot: Rotations) -> None:
-    axes = robot.lookup("odom", "camera", round(3.1 * SECOND))
+    axes = robot.lookup("odom", "camera", round(3.45 * SECOND))
     np.testing.assert_allclose(axes, expected(3.0), atol=1e-9)
 
 
