@@ -8,17 +8,18 @@ import json
 import platform
 from collections.abc import Callable
 from importlib import metadata
-from pathlib import Path
+from importlib.util import find_spec
 from typing import Any
 
 import cv2
 import numpy as np
 
 from headpose_core import __version__
+from headpose_core.backends import DEVICES
 from headpose_core.errors import DeviceError, ModelError
+from headpose_core.onnx_file import describe
 from headpose_core.options import load_detector, load_model
-from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
-from headpose_core.sessions import import_onnxruntime
+from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel, ModelMetadata
 
 # Distributions that decide what is possible here.
 _PACKAGES = (
@@ -36,7 +37,7 @@ def info(args: argparse.Namespace) -> int:
     """Print what is here; what is missing is said at its place. 1 when the pipeline cannot run."""
     parts: dict[str, Callable[[argparse.Namespace], Any]] = {
         "versions": lambda args: _versions(),
-        "onnxruntime": lambda args: _onnxruntime(),
+        "backends": _backends,
         "detector": lambda args: str(load_detector(args).model_path),
         "model": lambda args: _about(load_model(args)),
         "shipped_models": lambda args: _shipped_models(),
@@ -63,21 +64,44 @@ def _versions() -> dict[str, str]:
     return here | {name: installed.get(name, "not installed") for name in _PACKAGES}
 
 
-def _onnxruntime() -> dict[str, Any]:
-    ort = import_onnxruntime()
-    return {"version": ort.__version__, "providers": list(ort.get_available_providers())}
+def _backends(args: argparse.Namespace) -> dict[str, dict[str, str]]:
+    """By backend and device whether the model runs there; if not, why."""
+    return {
+        name: {device: _tried(args, name, device) for device in devices}
+        for name, devices in DEVICES.items()
+        if find_spec(name)
+    }
+
+
+def _tried(args: argparse.Namespace, backend: str, device: str) -> str:
+    if device == "tensorrt":
+        return "not tried: its first start takes minutes"
+    try:
+        HeadPoseModel.load(args.model, backend=backend, device=device, allow_cpu_fallback=False)
+    except (DeviceError, ModelError) as error:
+        return f"no: {' '.join(str(error).split())}"
+    return "works"
 
 
 def _about(model: HeadPoseModel) -> dict[str, Any]:
-    facts = {name: getattr(model.metadata, name) for name in model.metadata.__annotations__}
-    facts["temperature"] = model.metadata.temperature.tolist()
     device = {"asked": model.device_asked, "got": model.device, "backend": model.backend}
-    return facts | {"device": device}
+    return {**_plain(model.metadata), "precision": model.precision, "device": device}
 
 
 def _shipped_models() -> list[dict[str, Any]]:
-    files = sorted(Path(DEFAULT_MODEL).parent.glob("*.onnx"))
-    return [{"file": str(path), "bytes": path.stat().st_size} for path in files]
+    """What the files in the package say about themselves."""
+    files = sorted(DEFAULT_MODEL.parent.glob("*.onnx"))
+    read = (describe(path.read_bytes()).properties for path in files)
+    return [
+        {"file": str(path), **_plain(ModelMetadata.from_properties(properties))}
+        for path, properties in zip(files, read, strict=True)
+    ]
+
+
+def _plain(metadata: ModelMetadata) -> dict[str, Any]:
+    """For JSON."""
+    facts = {name: getattr(metadata, name) for name in metadata.__annotations__}
+    return facts | {"temperature": metadata.temperature.tolist()}
 
 
 def _table(found: dict[str, Any], indent: str = "") -> str:

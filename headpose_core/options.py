@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+from headpose_core.backends import ALL_DEVICES, DEVICES
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
@@ -25,7 +26,8 @@ def pipeline_options(max_faces: int) -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(add_help=False)
     add = options.add_argument_group("networks").add_argument
     add("--model", type=Path, metavar="FILE", help="pose network, by default the shipped one")
-    add("--device", default="auto", choices=["auto", "cpu", "cuda", "tensorrt"])
+    add("--device", default="auto", choices=["auto", *ALL_DEVICES])
+    add("--backend", default="auto", choices=["auto", *DEVICES], help="what runs the pose network")
     add("--no-cpu-fallback", action="store_true", help="fail when the device cannot be had")
     add("--threads", type=int, default=1, metavar="N", help="of each network (default 1)")
     add("--detector-model", type=Path, metavar="FILE", help="another YuNet file")
@@ -64,8 +66,10 @@ def load_model(args: argparse.Namespace) -> HeadPoseModel:
     return HeadPoseModel.load(
         args.model,
         device=args.device,
+        backend=args.backend,
         threads=args.threads,
         allow_cpu_fallback=not args.no_cpu_fallback,
+        progress=say,
     )
 
 

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -254,22 +255,31 @@ def test_names_that_would_overwrite_are_refused(bag, recording: Path, capsys) ->
         assert reason in capsys.readouterr().err
 
 
-def test_interrupted_it_leaves_a_whole_file(images, tiny_model_file: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_interrupted_it_leaves_whole_files(
+    images, tiny_model_file: Path, tmp_path: Path, jobs: int
+) -> None:
     recording = write_recording(tmp_path / "long", images * 80)
-    out = tmp_path / "out.mcap"
-    code = "import sys; from headpose_core.cli import main; sys.exit(main())"
-    arguments = ["bag", recording, "--out", out, "--jsonl", "-", "--model", tiny_model_file]
+    names = ["long"] if jobs == 1 else ["long", "other"]
+    if jobs == 2:
+        shutil.copytree(recording, tmp_path / "other")
+    code = "import sys\nfrom headpose_core.cli import main\nif __name__ == '__main__':\n"
+    (tmp_path / "command.py").write_text(f"{code}    sys.exit(main())\n")
+    arguments = ["bag", *names, "--out", "poses", "--copy", "--jobs", jobs]
+    arguments += ["--model", tiny_model_file]
     with subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        stdout=subprocess.PIPE,
+        [sys.executable, "command.py", *map(str, arguments)],
+        cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     ) as process:
-        for _ in range(3):
-            process.stdout.readline()
+        out = tmp_path / "poses"
+        # Chunks are written now and then; the last ones only when it is told to end.
+        while not [path for path in out.rglob("*.mcap") if path.stat().st_size > 1 << 15]:
+            assert process.poll() is None
+            time.sleep(0.05)
         process.send_signal(signal.SIGINT)
-        rest = process.stdout.read().splitlines()
         assert process.wait(60) == 130
-    found = len(read_all(out)[POSES])
-    assert found == 3 + len(rest)
-    assert found < len(images) * 80
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["long", "out.mcap"]
+    files = sorted(out.iterdir())
+    assert 1 <= len(files) <= jobs
+    for file in files:
+        assert 0 < len(read_all(file)[POSES]) < len(images) * 80
