@@ -133,6 +133,17 @@ def test_transforms_that_come_late_find_their_place() -> None:
         np.testing.assert_allclose(axes, turns[i].as_matrix(), atol=1e-9)
 
 
+def test_both_signs_of_a_quaternion_are_one_rotation() -> None:
+    rotations = Rotations()
+    for i, sign in enumerate((1.0, -1.0)):
+        message = transform("base", "camera", PAN, i * SECOND + 1)
+        q = message.transforms[0].transform.rotation
+        q.x, q.y, q.z, q.w = (sign * part for part in (q.x, q.y, q.z, q.w))
+        rotations.add(message, static=False)
+    axes = rotations.lookup("base", "camera", SECOND // 2)
+    np.testing.assert_allclose(axes, PAN.as_matrix(), atol=1e-9)
+
+
 def test_when_time_is_set_back_the_old_transforms_are_forgotten(robot: Rotations) -> None:
     robot.add(transform("mount", "head", OTHER, SECOND // 2), static=False)
     axes = robot.lookup("base", "camera", SECOND // 2)
