@@ -87,10 +87,10 @@ def test_a_stamp_of_zero_takes_the_newest(robot: Rotations) -> None:
     ("seconds", "target", "source", "reason"),
     [
         (
-            3.5,
+            3.6,
             "odom",
             "camera",
-            "newest transform of '(head|base)' is 0.50 s older than the image",
+            "newest transform of '(head|base)' is 0.60 s older than the image",
         ),
         (
             0.9,
