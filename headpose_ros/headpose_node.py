@@ -17,22 +17,12 @@ from headpose_ros.node import HeadPoseNode
 from headpose_ros.worker import still_running
 
 
-def spin(node: HeadPoseNode) -> None:
-    """Serve the node until it is told to end."""
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    while node.context.ok():
-        try:
-            executor.spin_once()
-        except RuntimeError:  # noqa: PERF203 (RCLError: a callback was shut down in the middle)
-            if node.context.ok():
-                raise
-
-
 def main(args: list[str] | None = None) -> int:
     """Run the node. Exit status: 0 told to end, 1 autostart failed, 2 a parameter was refused."""
     if not any(os.environ.get(name) for name in ("HOME", "ROS_HOME", "ROS_LOG_DIR")):
         os.environ["ROS_LOG_DIR"] = tempfile.gettempdir()  # a service without HOME; ROS would end
+    # Like SIGTERM: rclpy ends the executor. No KeyboardInterrupt wherever Python happens to be.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     rclpy.init(args=args)
     node, status = None, 0
     try:
@@ -40,15 +30,21 @@ def main(args: list[str] | None = None) -> int:
         if node.parameters["autostart"] and not node.autostart():
             status = 1 if node.context.ok() else 0
         else:
-            spin(node)
+            executor = SingleThreadedExecutor()
+            executor.add_node(node)
+            executor.spin()
     except ParameterException as error:
         get_logger("headpose").fatal(str(error))
         status = 2
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except ExternalShutdownException:
         pass
+    except RuntimeError:  # RCLError is one
+        if rclpy.ok():
+            raise  # else something was shut down in the middle of it
     finally:
         # Ctrl-C on `ros2 launch` comes twice, from the terminal and from launch.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
         if node is not None:
             node.destroy_node()
         rclpy.get_default_context().try_shutdown()  # a signal may have done it already

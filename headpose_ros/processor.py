@@ -72,7 +72,7 @@ class ImageProcessor:
         """Nothing is published any more when this returns, whatever is still in work."""
         with self._publishing:
             if self._open:
-                self._outputs.clear()
+                self._clear_outputs()
             self._open = False
         if self._worker.drain(_PATIENCE_S):
             self._health.image_dropped()
@@ -113,6 +113,13 @@ class ImageProcessor:
             "filter_frame_problem": fixed.problem if fixed else "",
             "head_pose_subscribers": self._outputs.subscribers(),
         }
+
+    def _clear_outputs(self) -> None:
+        try:
+            self._outputs.clear()
+        except RuntimeError:  # RCLError is one
+            if self._node.context.ok():
+                raise  # else shut down in the middle of it
 
     def _process(self, message: Picture) -> None:
         """Publish the heads in an image. Whatever is wrong with it, the next one is welcome."""
