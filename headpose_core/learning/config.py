@@ -43,11 +43,12 @@ class RunConfig:
     detected_only: bool = False
     """Leave out the rendered faces that the detector misses."""
     zero_pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Yaw, pitch, roll of a constant rotation in the head's frame that is added to every label:
-    what a data set calls straight ahead. `training.evaluate --fit-zero-pose` measures it."""
+    """Yaw, pitch, roll of a constant rotation in the head's frame that is added to rendered
+    labels: what a data set calls straight ahead. `training.evaluate --fit-zero-pose` fits it."""
     seed: int = 0
     holdout_share: float = 0.02
-    """Share of the faces, by a hash of their seed, that is measured and never trained on."""
+    """Share of the faces, by a hash of their person, photo or video, that is measured and never
+    trained on."""
     holdout_faces: int = 1000
     """At most so many of them are measured."""
     holdout_every: int = 1

@@ -87,6 +87,12 @@ def test_the_box_is_about_the_projected_face(tmp_path: Path) -> None:
     x1, y1, x2, y2 = open_faces("biwi", tmp_path)[0].box
     assert ((x1 + x2) / 2, (y1 + y2) / 2) == pytest.approx((u, v), abs=0.01)
     assert (x2 - x1, y2 - y1) == pytest.approx((500 * 150 / 920, 500 * 190 / 920), abs=0.01)
+    # Seen by a camera that is turned by 90 degrees about its axis, x becomes y and y minus x.
+    write_one(tmp_path, np.array([[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]), about("z", 90.0))
+    u, v = 320 + 500 * (-50 - 25) / 920, 240 + 500 * (-100 + 5) / 920
+    turned = open_faces("biwi", tmp_path)
+    assert (turned.boxes[0, :2] + turned.boxes[0, 2:]) / 2 == pytest.approx((u, v), abs=0.01)
+    np.testing.assert_allclose(turned.angles_deg, 0.0, atol=1e-3)
     # A head turned to the image's left has its face left of its centre.
     write_one(tmp_path, np.eye(3), about("y", 60.0))
     assert open_faces("biwi", tmp_path)[0].box[0] < x1 - 20
