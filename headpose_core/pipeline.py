@@ -19,6 +19,7 @@ from headpose_core.camera import (
     viewing_ray,
 )
 from headpose_core.filtering import FilterSettings, OrientationFilter
+from headpose_core.following import FaceFinder
 from headpose_core.image import check_image
 from headpose_core.image_view import AnyImage
 from headpose_core.tracking import Track
@@ -39,16 +40,21 @@ class PipelineConfig:
         calibrated, so that it holds in the optical frame and not only about the ray.
     face_height_m: metres from the chin to the hairline of an average face, for the distance.
     filter: of the orientations along a track; without a tracker nothing is filtered.
+    detect_every: look for faces in one image of so many, and in those between only where they
+        were (see ``following``); new faces come as much later. 1: in every image.
     """
 
     max_faces: int = 8
     perspective_correction: bool = True
     face_height_m: float = 0.19
     filter: FilterSettings = field(default_factory=FilterSettings)
+    detect_every: int = 1
 
     def __post_init__(self) -> None:
         if self.max_faces < 1:
             raise ValueError(f"max_faces: expected 1 or more, got {self.max_faces}")
+        if not 1 <= self.detect_every <= 1000:
+            raise ValueError(f"detect_every: expected 1 to 1000 images, got {self.detect_every}")
         if not 0.05 <= self.face_height_m <= 1.0:
             raise ValueError(f"face_height_m: expected 0.05 to 1 metres, got {self.face_height_m}")
 
@@ -76,6 +82,7 @@ class HeadPosePipeline:
         self.model = model
         self.tracker = tracker
         self.config = config or PipelineConfig()
+        self._finder = FaceFinder()
         self._filter = OrientationFilter()
         self._view: _View | None = None
 
@@ -97,7 +104,7 @@ class HeadPosePipeline:
         check_image(image)
         config, stages = self.config, _Stopwatch()
 
-        faces = self.detector.detect(image).largest(config.max_faces)
+        faces = self._finder.find(self.detector, image, config.detect_every, config.max_faces)
         stages.lap("detect")
 
         crops = self.model.crop(image, faces.boxes)

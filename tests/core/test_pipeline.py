@@ -229,8 +229,27 @@ def test_what_is_no_image_is_refused(model, image):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"max_faces": 0}, {"face_height_m": 0.0}, {"face_height_m": 19}]
+    "wrong", [{"max_faces": 0}, {"detect_every": 0}, {"face_height_m": 0.0}, {"face_height_m": 19}]
 )
 def test_settings_out_of_range_are_refused_with_the_range(wrong):
     with pytest.raises(ValueError, match="expected"):
         PipelineConfig(**wrong)
+
+
+def test_faces_are_looked_for_every_so_often(model):
+    asked = []
+
+    class Detector:
+        def detect(self, image):
+            asked.append(image)
+            return GivenBoxes(BOXES[1:2]).detect(image)
+
+    pipeline = HeadPosePipeline(
+        Detector(), model, Tracker(), PipelineConfig(detect_every=3, max_faces=1)
+    )
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+    heads = [pipeline(noise, number / 30).heads[0] for number in range(7)]
+    assert len(asked) == 3
+    assert {head.face_id for head in heads} == {heads[0].face_id}
+    for head in heads:
+        np.testing.assert_allclose(head.box, BOXES[1], atol=0.5)
