@@ -169,6 +169,13 @@ PARAMETERS = (
         "Look again in the image turned by 90, 180 and 270 degrees when nothing is found.",
         LIVE,
     ),
+    Parameter(
+        "detector.every",
+        1,
+        "Detect in one image of so many and follow the faces between; new ones come later.",
+        LIVE,
+        (1, 1000),
+    ),
     Parameter("track.max_gap", 0.3, "[s] How long a lost face keeps its id.", LIVE, (0.0, 3600.0)),
     Parameter(
         "track.min_hits", 2, "Images with a face before its TF frame is sent.", LIVE, (1, 1000)
