@@ -30,6 +30,7 @@ else:
 
 MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX, _DATA_END = 3, 4, 5, 6, 7, 15
+_CHUNK_HEADER = 40
 _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 # Each takes the bytes of a chunk and gives what comes out before they break off.
 _DECOMPRESSORS: dict[str, Any] = {
@@ -90,17 +91,24 @@ class SalvagedMcap:
                 raise ValueError(f"{self.path}: expected an MCAP file, its first bytes are others")
             good = file.tell()
             for kind, content, whole in _records(file):
-                if kind == _CHUNK:
+                if kind == _CHUNK and len(content) > _CHUNK_HEADER:
                     yield from self._chunk(content)
                     chunk_is_broken = self._chunk_is_broken
-                elif kind == _MESSAGE_INDEX and chunk_is_broken:
-                    self._lost_messages += struct.unpack_from("<I", content, 2)[0] // 16
+                elif kind == _MESSAGE_INDEX and chunk_is_broken and whole:
+                    self._lost_messages += len(content) // 16
                 elif whole:
-                    yield from self._record(kind, content)
+                    yield from self._read(kind, content)
                 if not whole:
                     break
                 good = file.tell()
             self._lost_bytes = self.path.stat().st_size - good
+
+    def _read(self, kind: int, content: bytes) -> Iterator[tuple[int, int, bytes]]:
+        """The message in a record, if it is one; what is in it may be damaged."""
+        try:
+            yield from self._record(kind, content)
+        except struct.error:
+            self._lost_messages += 1
 
     def _chunk(self, content: bytes) -> Iterator[tuple[int, int, bytes]]:
         size, name_size = struct.unpack_from("<16xQ4xI", content)
@@ -110,7 +118,7 @@ class SalvagedMcap:
         self._chunk_is_broken = len(unpacked) != size
         for kind, record, whole in _records(BytesIO(unpacked)):
             if whole:
-                yield from self._record(kind, record)
+                yield from self._read(kind, record)
 
     def _record(self, kind: int, content: bytes) -> Iterator[tuple[int, int, bytes]]:
         if kind == _MESSAGE:

@@ -21,6 +21,7 @@ from rosbags.interfaces import (
 
 # A damaged page hides the rows on it; the next ones are tried until so many in a row are missing.
 _GIVE_UP_AFTER = 2000
+_MOST_LOST = 1000  # times what is left; more is a damaged header
 _NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, "")
 
 
@@ -33,13 +34,14 @@ class SalvagedSqlite:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._file = self._whole(path)
+        whole = self._whole(path)
         try:
-            self._topics = list(
-                self._rows("SELECT id, name, type, serialization_format FROM topics")
-            )
+            self._database = sqlite3.connect(f"{whole.resolve().as_uri()}?immutable=1", uri=True)
+            query = "SELECT id, name, type, serialization_format FROM topics"
+            rows = list(self._database.execute(query))
         except sqlite3.Error as error:
             raise ValueError(f"{path}: expected a SQLite bag, got '{error}'") from error
+        topics = [row for row in rows if all(isinstance(text, str) for text in row[1:])]
         counts: Counter[int] = Counter()
         for number, _, _ in self._scan():
             counts[number] += 1
@@ -54,7 +56,7 @@ class SalvagedSqlite:
                 ConnectionExtRosbag2(serialization, []),
                 self,
             )
-            for number, topic, type_name, serialization in self._topics
+            for number, topic, type_name, serialization in topics
         ]
         self.summary = f"{sum(counts.values())} messages can be read, what follows them cannot"
 
@@ -68,14 +70,15 @@ class SalvagedSqlite:
                 yield wanted[topic], stamp_ns, data
 
     def _scan(self) -> Iterator[tuple[int, int, bytes]]:
+        query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
         last = missed = 0
         while missed < _GIVE_UP_AFTER:
-            query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
             try:
-                for row, topic, stamp_ns, data in self._rows(query, last):
-                    yield topic, stamp_ns, data
+                for row, topic, stamp_ns, data in self._database.execute(query, (last,)):
                     last, missed = row, 0
-            except sqlite3.Error:
+                    if isinstance(stamp_ns, int) and isinstance(data, bytes):
+                        yield topic, stamp_ns, data
+            except sqlite3.Error:  # noqa: PERF203 (a row that is damaged)
                 last, missed = last + 1, missed + 1
             else:
                 return
@@ -90,15 +93,10 @@ class SalvagedSqlite:
         size = (65536 if page_size == 1 else page_size) * pages
         if path.stat().st_size >= size:
             return path
+        if path.stat().st_size * _MOST_LOST < size:
+            raise ValueError(f"{path}: expected a file of {size} bytes, as its header says")
         self._folder = tempfile.TemporaryDirectory()  # goes with this object
         copy = Path(self._folder.name, path.name)
         shutil.copyfile(path, copy)
         os.truncate(copy, size)
         return copy
-
-    def _rows(self, query: str, *values: int) -> Iterator[tuple]:  # type: ignore[type-arg]
-        file = sqlite3.connect(f"{self._file.resolve().as_uri()}?immutable=1", uri=True)
-        try:
-            yield from file.execute(query, values)
-        finally:
-            file.close()

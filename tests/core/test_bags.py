@@ -23,8 +23,10 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from headpose_core.bags.messages import Messages
+from headpose_core.bags.reader import Bag
 from headpose_core.bags.writer import write_bag
 from headpose_core.cli import main
+from headpose_core.errors import BagError
 from headpose_core.records import CSV_COLUMNS
 from tests.bag_files import CAMERA_INFO, IMAGES, START_NS, pictures, read_all, write_recording
 
@@ -200,6 +202,28 @@ def test_a_broken_chunk_is_counted_and_the_rest_is_read(bag, images, capsys) -> 
     told = capsys.readouterr().err
     lost = int(told.split(" messages are lost")[0].rsplit(" ", 1)[1])
     assert 4 * COUNT - found <= lost <= 2 * (4 * COUNT - found) + 1  # camera_info and images
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_no_damage_is_more_than_an_error(images, tmp_path: Path, storage) -> None:
+    """Cut and flipped anywhere: messages, or a BagError, and nothing else."""
+    file = storage_file(write_recording(tmp_path / "bag", images[:3], storage=storage))
+    whole = file.read_bytes()
+    random = np.random.default_rng(0)
+    found = 0
+    for _ in range(20):
+        data = bytearray(whole[: random.integers(len(whole) // 3, len(whole) + 1)])
+        for at in random.integers(len(data), size=random.integers(0, 6)):
+            data[at] = random.integers(256)
+        for at in random.integers(min(400, len(data)), size=random.integers(0, 3)):
+            data[at] = random.integers(256)
+        file.write_bytes(data)
+        try:
+            with Bag(file) as bag:
+                found += sum(1 for _ in bag.messages(list(bag.topics)))
+        except BagError:
+            continue
+    assert found > 20
 
 
 def test_images_that_cannot_be_used_are_counted(bag, images, capsys) -> None:

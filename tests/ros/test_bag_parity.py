@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("rosbags", reason="needs rosbags")
 
+from ament_index_python.packages import get_package_share_directory
 from headpose_ros.msg import HeadPoseArray
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -58,6 +60,16 @@ def read_bag(path: Path) -> list[HeadPoseArray]:
     with Bag(path) as bag:
         found = bag.messages(["/head_pose"])
         return [deserialize_message(data, HeadPoseArray) for _, _, data in found]
+
+
+@pytest.mark.parametrize("name", ["HeadPose", "HeadPoseArray"])
+def test_types_are_the_same_to_ros(name: str) -> None:
+    """By their hash a reader knows whether it understands what a bag holds."""
+    share = Path(get_package_share_directory("headpose_ros"))
+    description = json.loads((share / "msg" / f"{name}.json").read_text())
+    hashes = {entry["type_name"]: entry["hash_string"] for entry in description["type_hashes"]}
+    full = f"headpose_ros/msg/{name}"
+    assert Messages().store.hash_rihs01(full) == hashes[full]
 
 
 def test_node_and_bag_say_the_same(
