@@ -1,11 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Head pose from images: the library behind the ROS 2 package headpose_ros, without ROS.
 
-``HeadPosePipeline`` is where to begin. Importing this package needs NumPy and OpenCV only.
+    pipeline = HeadPosePipeline(YuNet(), HeadPoseModel.load(), Tracker())
+    frame = pipeline(image, stamp_s)  # (H, W, 3) uint8 RGB, seconds
+    for head in frame.heads:
+        print(head.face_id, head.paper_angles_deg, head.std_deg)
+
+``HeadPosePipeline`` is where to begin; ``types`` has what comes out, ``rotation`` what the angles
+mean, ``drawing`` draws them. Importing this package needs NumPy and OpenCV only.
 """
 
 from headpose_core.detection import FaceDetector, GivenBoxes, YuNet
-from headpose_core.errors import DeviceError, ImageError, ModelError
+from headpose_core.errors import BagError, DeviceError, ImageError, ModelError
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
@@ -14,6 +20,7 @@ from headpose_core.types import Camera, Faces, Frame, Head
 __version__ = "0.1.0"
 
 __all__ = [
+    "BagError",
     "Camera",
     "DeviceError",
     "FaceDetector",

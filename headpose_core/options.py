@@ -53,6 +53,7 @@ def build_pipeline(args: argparse.Namespace, tracker: Tracker | None) -> HeadPos
 
 
 def load_detector(args: argparse.Namespace) -> YuNet:
+    """The face detector that the options describe."""
     return YuNet(
         args.detector_model,
         max_side=args.max_side,
@@ -63,6 +64,7 @@ def load_detector(args: argparse.Namespace) -> YuNet:
 
 
 def load_model(args: argparse.Namespace) -> HeadPoseModel:
+    """The pose network that the options describe."""
     return HeadPoseModel.load(
         args.model,
         device=args.device,

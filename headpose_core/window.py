@@ -50,6 +50,7 @@ class Window:
         self._root.update()
 
     def close(self) -> None:
+        """Take the window away."""
         self._root.destroy()
 
     def _on_close(self) -> None:
