@@ -60,10 +60,12 @@ class Health:
         self._update(broken="", degraded="")
 
     def activated(self, now_s: float) -> None:
-        self._update(last_image=now_s, late_since=None, last_failed=False, qos_mismatch="")
+        self._update(
+            last_image=now_s, late_since=None, last_failed=False, qos_mismatch="", broken=""
+        )
 
     def broke(self, error: str) -> None:
-        """The node cannot be configured, or stopped by itself."""
+        """The node cannot be configured or activated, or stopped by itself."""
         self._update(broken=error, last_error=error)
 
     def fell_back(self, error: str) -> None:

@@ -112,6 +112,7 @@ class HeadPoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         values = self._configuration = self.parameters.at_configure()
+        self._failure = ""
         prefix = values["id_prefix"]
         tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
         pipeline = load_pipeline(values, tracker, self.get_logger().warning)
@@ -177,6 +178,8 @@ class HeadPoseNode(LifecycleNode):
 
     def _on_failure(self) -> None:
         """What cannot go on ends where it can be configured again."""
+        if not self._failure:
+            return  # it was meanwhile
         self._broke(self._failure)
         if self._state == "active":
             self.trigger_deactivate()

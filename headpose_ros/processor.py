@@ -134,7 +134,7 @@ class ImageProcessor:
             self._node.get_logger().error(
                 f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
             )
-            if isinstance(error, DeviceError):
+            if isinstance(error, DeviceError) and self._open:
                 self._on_device_error(self._pipeline, error)
             return
         if frame is None:

@@ -90,6 +90,20 @@ def test_bad_models_are_refused_at_configure(
     assert len(probe.ask(image_message(astronaut)).heads) == 1
 
 
+def test_what_cannot_be_listened_to_ends_with_a_message(start: Start) -> None:
+    override = "qos_overrides./test/image.subscription.reliability:=always"
+    node = start(arguments=("-p", override))
+    assert node.wait() == 1
+    assert "cannot be activated" in node.output()
+    assert "always" in node.output()
+
+
+def test_parameters_that_do_not_fit_together_are_refused_at_configure(start: Start) -> None:
+    node = start(detector="insightface")
+    assert node.wait() == 1
+    assert "detector insightface: expected the path of an SCRFD" in node.output()
+
+
 def test_failed_autostart_ends_with_a_message(start: Start, tmp_path: Path) -> None:
     node = start(model=tmp_path / "missing.onnx")
     assert node.wait() == 1
