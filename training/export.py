@@ -3,25 +3,29 @@
 
 Prints how far the file is from PyTorch on the same weights, and what their rounding to float16
 changes: of the error on labelled faces with `--data`, else of the angles of test crops. Evaluate
-the file, then export again with `--temperature` and `--metrics` to store what came out.
+the file, then export again with `--temperature` and `--metrics` to store what came out. With
+`--int8` there is a second file beside it, NAME_int8.onnx, which computes in integers.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from headpose_core.crop import CROP_SIZE, Fit
 from headpose_core.learning.datasets import plain_views
 from headpose_core.learning.export import angles_by_rounding, export_model, parity_crops
 from headpose_core.learning.network import HeadPoseNet, crop_of, load_weights
 from headpose_core.learning.pool import FacePool
+from headpose_core.learning.quantise import SUFFIX, quantise_model
 from headpose_core.model_file import ModelMetadata
 from headpose_core.types import FloatArray
 
@@ -45,6 +49,11 @@ class ExportConfig:
     data: tuple[str, ...] = ()
     """Labelled faces, as KIND:ROOT, on which to measure what the rounding does to the error."""
     faces: int = 1000
+    """At most so many of them, evenly spread."""
+    int8: tuple[str, ...] = ()
+    """Faces, as KIND:ROOT, on which to calibrate an int8 version as well; a part of what the
+    network was trained on."""
+    int8_faces: int = 256
     """At most so many of them, evenly spread."""
 
 
@@ -77,18 +86,28 @@ def effect_of_rounding(network: HeadPoseNet, fit: Fit, config: ExportConfig) -> 
     if not config.data:
         exact, rounded = angles_by_rounding(network, parity_crops())
         return f"angles of {len(exact)} test crops by {change(exact, rounded)}"
-    faces = FacePool(config.data)
-    faces.rescan()
-    if not len(faces):
-        raise FileNotFoundError(f"expected labelled faces in {', '.join(config.data)}, got none")
-    chosen = np.linspace(0, len(faces) - 1, min(config.faces, len(faces))).astype(np.int64)
-    crops, labels = plain_views(faces, chosen, CROP_SIZE, fit)
+    crops, labels = spread_views(config.data, config.faces, fit)
     exact, rounded = angles_by_rounding(network, crops)
     before, after = (float(np.nanmean(np.abs(angles - labels))) for angles in (exact, rounded))
     return (
         f"MAE on {len(labels)} faces from {before:.3f} to {after:.3f} deg "
         f"({after - before:+.1e}), angles by {change(exact, rounded)}"
     )
+
+
+def spread_views(
+    data: Sequence[str], count: int, fit: Fit
+) -> tuple[NDArray[np.uint8], FloatArray]:
+    """Crops (N, 112, 112, 3) and labels (N, 3) of at most ``count`` faces, evenly spread.
+
+    data: as KIND:ROOT. Raises FileNotFoundError when they hold no face.
+    """
+    faces = FacePool(data)
+    faces.rescan()
+    if not len(faces):
+        raise FileNotFoundError(f"expected labelled faces in {', '.join(data)}, got none")
+    chosen = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(np.int64)
+    return plain_views(faces, chosen, CROP_SIZE, fit)
 
 
 def change(before: FloatArray, after: FloatArray) -> str:
@@ -116,6 +135,12 @@ def export(config: ExportConfig) -> None:
     print(f"{config.out}: {config.out.stat().st_size / 1e6:.1f} MB")
     print(f"largest difference of a logit from PyTorch on the same weights: {difference:.1e}")
     print(f"float16 storage changes {effect}")
+    if config.int8:
+        crops, _ = spread_views(config.int8, config.int8_faces, metadata.crop)
+        small = config.out.with_stem(f"{config.out.stem}{SUFFIX}")
+        moved = quantise_model(config.out, crops, small)
+        print(f"{small}: {small.stat().st_size / 1e6:.1f} MB")
+        print(f"int8 changes angles of {len(crops)} faces by {moved:.2f} deg on average")
 
 
 def main() -> None:

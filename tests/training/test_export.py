@@ -57,6 +57,17 @@ def test_every_backbone_can_be_exported(backbone: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(model.infer(some), expected[: len(some)], atol=0.02)
 
 
+def test_an_int8_file_beside_it(network: HeadPoseNet, tmp_path: Path, capsys) -> None:
+    write_shard(tmp_path / "shards", 0, 24)
+    save_weights(tmp_path / "weights.safetensors", network, {})
+    out = tmp_path / "model.onnx"
+    shards = f"rendered:{tmp_path / 'shards'}"
+    export(ExportConfig(tmp_path / "weights.safetensors", out, int8=(shards,), int8_faces=16))
+    assert "int8 changes angles of 16 faces by 0." in capsys.readouterr().out
+    before, after = (HeadPoseModel.load(tmp_path / f"model{end}.onnx") for end in ("", "_int8"))
+    assert (after.precision, after.metadata.name) == ("int8", f"{before.metadata.name}_int8")
+
+
 def test_folding_keeps_the_function_and_leaves_no_normalisation(network: HeadPoseNet) -> None:
     folded = fold_normalisation(network)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in folded.modules())
