@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -27,7 +26,10 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     with appearing(path) as unfinished:
         # Through a Python file: PyTorch's own writer ends the process when the disk is full.
         with unfinished.open("wb") as file:
-            torch.save(state, file)
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:  # it covers the disk's error with one of its own
+                raise OSError(f"cannot write {path}: {error.__context__ or error}") from error
             file.flush()
             os.fsync(file.fileno())
         if path.exists():
@@ -44,7 +46,7 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     for file in files:
         try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
-        except (RuntimeError, EOFError, UnpicklingError, ValueError, OSError) as error:
+        except Exception as error:  # what is torn makes PyTorch stumble in any way
             reasons.append(f"{file}: {str(error).splitlines()[0] if str(error) else 'empty'}")
             continue
         if reasons:

@@ -2,22 +2,19 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
+import re
 from dataclasses import replace
 from pathlib import Path
-from pickle import PicklingError
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from headpose_core.learning import trainer
-from headpose_core.learning.checkpoint import load_checkpoint, save_checkpoint
+from headpose_core.learning.checkpoint import load_checkpoint
 from headpose_core.learning.config import TrainConfig, changed_settings, to_json
 from headpose_core.learning.export import export_model
 from headpose_core.learning.journal import EpochSums, Journal, measure_holdout
@@ -28,8 +25,6 @@ from headpose_core.learning.state import TrainingState
 from headpose_core.learning.trainer import train, train_epoch
 from tests.learning.drawn_faces import write_shard
 from tests.tiny_models import METADATA
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def small_run(data: Path, out: Path, **changes: Any) -> TrainConfig:
@@ -98,37 +93,6 @@ def test_what_a_run_leaves_behind(faces: Path, tmp_path: Path) -> None:
     saved = json.loads((tmp_path / "config.json").read_text())
     assert saved["network"]["width"] == 8 and saved["seed"] == 0
     assert load_file(weights)["classifiers.weight"].shape == (186, 64)
-
-
-def run_process(faces: Path, out: Path) -> subprocess.Popen[bytes]:
-    """The command line with the settings of `small_run`, a checkpoint after each step."""
-    command = (
-        f"{sys.executable} -m training.train_teacher --data {faces} --out {out} "
-        "--network.width 8 --optimizer.lr 3e-3 --optimizer.clip-norm 5 --optimizer.ema-decay 0.9 "
-        "--schedule.epochs 3 --schedule.views-per-epoch 128 --schedule.batch-size 16 "
-        "--schedule.crop-sizes 0 48 0.6 112 --holdout-share 0.1 --threads 1 --device cpu "
-        "--checkpoint-minutes 0"
-    )
-    return subprocess.Popen(command.split(), cwd=REPOSITORY, stdout=subprocess.DEVNULL)
-
-
-def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
-    faces: Path, tmp_path: Path
-) -> None:
-    unbroken = load_file(train(small_run(faces, tmp_path / "unbroken")))
-    out = tmp_path / "killed"
-    process = run_process(faces, out)
-    while process.poll() is None:
-        state = load_checkpoint(out / "checkpoint.pt")
-        if state and state["views"] >= 176:  # in the middle of the second epoch
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-        time.sleep(0.01)
-    assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
-    assert run_process(faces, out).wait() == 0
-    resumed = load_file(out / "weights.safetensors")
-    assert all(torch.equal(resumed[name], unbroken[name]) for name in unbroken)
-    assert [line["views"] for line in records(out)] == [128, 256, 384]
 
 
 def test_faces_that_are_rendered_meanwhile_are_used(
@@ -254,12 +218,41 @@ def test_an_epoch_uses_every_face_as_often_as_any_other() -> None:
     assert not np.array_equal(order, epoch_order(pool, views=10, seed=0, epoch=1))
 
 
-def test_a_checkpoint_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
-    path = tmp_path / "checkpoint.pt"
-    save_checkpoint(path, {"views": 1})
-    with pytest.raises((AttributeError, PicklingError)):
-        save_checkpoint(path, {"views": 2, "cannot be pickled": lambda: None})
-    assert load_checkpoint(path) == {"views": 1} and list(tmp_path.iterdir()) == [path]
+def test_weights_say_where_they_come_from(faces: Path, tmp_path: Path) -> None:
+    config = small_run(faces, tmp_path, seed=3)
+    _, notes = load_weights(train(config))
+    assert json.loads(notes["config"]) == to_json(config)
+    assert notes["seed"] == "3" and notes["views"] == "384" and notes["processes"] == "1"
+    assert re.fullmatch(r"[0-9a-f]{40}\+?|unknown", notes["git_hash"])
+    parts = json.loads(notes["data"])
+    assert [Path(name).name for name in parts] == ["shard-00000.npz", "shard-00001.npz"]
+    assert len(set(parts.values())) == 2
+
+
+def test_curves_are_drawn_of_a_run(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, views=0)
+    journal.close()
+    assert not (tmp_path / "curves.png").exists()  # nothing to draw yet
+    for epoch in range(4):
+        held = {"yaw": 9.0 - epoch, "pitch": 8.0, "roll": 7.0, "mean": 8.0 - epoch / 3}
+        record = {"views": 1000 * (epoch + 1), "loss": 9.0 / (epoch + 1), "mae": 9.0, "lr": 1e-3}
+        journal.append({**record, "holdout": held if epoch % 2 else {}})
+    journal.close()
+    picture = cv2.imread(str(tmp_path / "curves.png"))
+    assert picture is not None and picture.shape == (700, 900, 3)
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 100
+
+
+def test_tensorboard_gets_the_numbers_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    journal = Journal(tmp_path, views=0)
+    journal.append({"views": 64, "loss": 3.5, "mae": 9.0, "lr": 1e-3, "holdout": {"yaw": 7.0}})
+    journal.close()
+    events = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    (scalar,) = events.Scalars("holdout/yaw")
+    assert scalar.step == 64 and scalar.value == 7.0
 
 
 def test_metrics_beyond_the_checkpoint_are_written_once(tmp_path: Path) -> None:
