@@ -59,10 +59,10 @@ def page(recording: Recording, cone: Cone, pictures: list[Thumbnail]) -> str:
 
 def _summary(recording: Recording) -> str:
     lasts = recording.stamps_s[-1] - recording.stamps_s[0]
-    rate = (len(recording.stamps_s) - 1) / lasts if lasts > 0 else float("nan")
+    rate = f" ({(len(recording.stamps_s) - 1) / lasts:.1f} per second)" if lasts > 0 else ""
     return (
-        f"<p>{len(recording.stamps_s)} images in {lasts:.1f} s ({rate:.1f} per second), "
-        f"faces: {len(recording.faces)}, {time_without_faces_s(recording):.1f} s without any.</p>"
+        f"<p>Images: {len(recording.stamps_s)} in {lasts:.1f} s{rate}; faces: "
+        f"{len(recording.faces)}, {time_without_faces_s(recording):.1f} s without any.</p>"
     )
 
 

@@ -85,7 +85,7 @@ def test_a_report_shows_the_pictures_of_a_bag(bag, recording: Path, capsys) -> N
     assert main(["report", "out.mcap", "--out", "r.html"]) == 0
     page = Path("r.html").read_text()
     assert page.count("data:image/jpeg;base64,") == 6
-    assert f"<p>{COUNT} images in 0.4 s (30.0 per second)" in page
+    assert f"<p>Images: {COUNT} in 0.4 s (30.0 per second); faces: 1" in page
     assert main(["report", str(recording), "--out", "r.html"]) == 1
     assert "expected poses on /head_pose, there are some on no topic" in capsys.readouterr().err
 

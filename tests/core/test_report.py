@@ -134,6 +134,15 @@ def test_names_from_files_stay_text(tmp_path: Path, shown) -> None:
     assert "<i>poses" not in dom
 
 
+def test_a_recording_without_faces_has_a_page_too(tmp_path: Path) -> None:
+    poses = write_poses(tmp_path / "p.jsonl", [(1.0, [])])
+    assert main(["report", str(poses), "--out", str(tmp_path / "r.html")]) == 0
+    assert (
+        "<p>Images: 1 in 0.0 s; faces: 0, 0.0 s without any.</p>"
+        in (tmp_path / "r.html").read_text()
+    )
+
+
 def test_long_recordings_are_thinned_and_it_is_said(tmp_path: Path) -> None:
     images = [(i / 30, [head("f1", 10 * np.sin(i / 100))]) for i in range(9000)]
     poses = write_poses(tmp_path / "p.jsonl", images)
