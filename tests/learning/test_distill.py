@@ -25,9 +25,9 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A shard with 80 drawn faces."""
+    """A shard with 48 drawn faces."""
     folder = tmp_path_factory.mktemp("faces")
-    write_shard(folder, 0, 80)
+    write_shard(folder, 0, 48)
     return folder
 
 
@@ -52,7 +52,7 @@ def small_run(data: Path, out: Path, teachers: tuple[Path, ...], **changes: Any)
             data=(str(data),),
             out=out,
             teachers=teachers,
-            network=NetworkConfig(width=8),
+            network=NetworkConfig("lite", width=8),
             optimizer=OptimizerConfig(lr=3e-3),
             schedule=ScheduleConfig(epochs=2, views_per_epoch=64, batch_size=16),
             threads=1,
@@ -114,9 +114,9 @@ def test_a_cache_changes_nothing_but_who_is_asked(
     config.out.mkdir()
     state = TrainingState(config)
     cached = three_epochs(state)
-    # 80 faces with one view each; three epochs ask for 240.
+    # 48 faces with one view each; three epochs ask for 144.
     assert isinstance(state.teachers, CachedTeachers)
-    assert state.views == 240 and state.teachers.asked == 80
+    assert state.views == 144 and state.teachers.asked == 48
     fresh = three_epochs(TrainingState(replace(config, teacher_cache=False)))
     assert cached == pytest.approx(fresh, rel=0.01)  # float16 in the cache: close, not equal
 
@@ -170,8 +170,8 @@ def test_a_new_run_forgets_the_cache_of_another(
     config = small_run(faces, tmp_path, teachers, schedule=schedule, teacher_cache=True)
     (tmp_path / "teachers.cache").write_bytes(b"about other views")
     train(config)
-    # 80 faces of which some are held out, two views each.
-    assert (tmp_path / "teachers.cache").stat().st_size == 80 * 2 * 372
+    # 48 faces of which some are held out, two views each.
+    assert (tmp_path / "teachers.cache").stat().st_size == 48 * 2 * 372
 
 
 def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
