@@ -170,7 +170,7 @@ PARAMETERS = (
         LIVE,
     ),
     Parameter(
-        "detector.every",
+        "detect_every",
         1,
         "Detect in one image of so many and follow the faces between; new ones come later.",
         LIVE,

@@ -66,7 +66,7 @@ def apply_live(live: dict[str, Any], pipeline: HeadPosePipeline) -> None:
     pipeline.tracker.configure(max_gap_s=live["track.max_gap"], min_hits=live["track.min_hits"])
     pipeline.config = replace(
         pipeline.config,
-        detect_every=live["detector.every"],
+        detect_every=live["detect_every"],
         perspective_correction=live["perspective_correction"],
         face_height_m=live["face_height"],
         filter=FilterSettings(
