@@ -95,7 +95,10 @@ def test_block_runs(
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_say_what_they_are(page: Path) -> None:
     for block in blocks(page):
-        assert block.language in LANGUAGES, f"{block}: {block.language or 'no language'}"
+        assert block.language in LANGUAGES, (
+            f"{block}: say ```bash or ```text; before a block that cannot be run here "
+            "<!-- needs: what it needs -->"
+        )
         if block.kind == "needs":
             assert block.argument, str(block)
         if block.language == "python":
@@ -154,3 +157,35 @@ def test_links_lead_somewhere(page: Path) -> None:
 def slug(title: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+def repository_commands() -> dict[str, dict[str, set[str]]]:
+    """By module that the pages run (`python -m training.x`): options, and where they stand."""
+    found: dict[str, dict[str, set[str]]] = {}
+    for block in ALL:
+        if block.language != "bash":
+            continue
+        for line in block.text.replace("\\\n", " ").splitlines():
+            if command := re.search(
+                r"python3? -m ((?:training|benchmarks|tools)[\w.]*)(.*)", line
+            ):
+                options = found.setdefault(command[1], {})
+                for option in re.findall(r"(?<=\s)--[a-z][\w-]*", command[2].partition(" #")[0]):
+                    options.setdefault(option, set()).add(str(block))
+    return found
+
+
+@pytest.mark.parametrize("module", sorted(repository_commands()))
+def test_modules_exist(module: str) -> None:
+    path = REPO / module.replace(".", "/")
+    assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("module", sorted(repository_commands()))
+def test_modules_take_the_options_that_the_pages_name(module: str) -> None:
+    command = [sys.executable, "-m", module, "--help"]
+    told = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
+    known = set(re.findall(r"--[a-z][\w-]*", told.replace("_", "-")))
+    for option, places in repository_commands()[module].items():
+        assert option.replace("_", "-") in known, f"{sorted(places)}: {module} {option}"
