@@ -36,6 +36,7 @@ def add_parser(subcommands: Any) -> None:
         help="how fast it is here, stage by stage, and what limits it",
         description="Time the networks and the stages of a camera frame on this machine, beside "
         "what its memory and its arithmetic allow. Best with nothing else running.",
+        epilog="example: headpose bench --threads 2 --json",
     )
     add = bench.add_argument
     add("--model", type=Path, nargs="+", default=None, metavar="FILE", help="default: all shipped")

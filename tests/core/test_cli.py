@@ -201,7 +201,7 @@ def test_a_window_shows_pictures_until_it_is_closed() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize("command", ["image", "video", "camera", "bag", "report", "info"])
+@pytest.mark.parametrize("command", ["image", "video", "camera", "bag", "report", "bench", "info"])
 def test_help_shows_an_example(command: str, capsys) -> None:
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
