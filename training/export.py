@@ -10,7 +10,6 @@ the file, then export again with `--temperature` and `--metrics` to store what c
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from headpose_core.learning.datasets import plain_views
 from headpose_core.learning.export import angles_by_rounding, export_model, parity_crops
 from headpose_core.learning.network import HeadPoseNet, crop_of, load_weights
 from headpose_core.learning.pool import FacePool
+from headpose_core.learning.provenance import git_hash
 from headpose_core.learning.quantise import SUFFIX, quantise_model
 from headpose_core.model_file import ModelMetadata
 from headpose_core.types import FloatArray
@@ -55,14 +55,6 @@ class ExportConfig:
     network was trained on."""
     int8_faces: int = 256
     """At most so many of them, evenly spread."""
-
-
-def git_hash() -> str:
-    """Commit of the source tree, with `+` when files differ from it; `unknown` outside git."""
-    command = ["git", "describe", "--always", "--abbrev=40", "--exclude=*", "--dirty=+"]
-    folder = Path(__file__).parent
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    return done.stdout.strip() or "unknown"
 
 
 def read_metrics(path: Path) -> dict[str, Any]:

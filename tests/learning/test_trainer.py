@@ -150,6 +150,18 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(faces: Path, tmp_pa
         train(config)
     batch = load_checkpoint(tmp_path / "run" / "diverged.pt")
     assert batch is not None and batch["crops"].shape == (16, 48, 48, 3)
+    assert batch["step"] == 0
+
+
+def test_networks_that_pytorch_cannot_train_are_refused(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="width of 8 or more, got 7"):
+        TrainingState(small_run(faces, tmp_path, network=NetworkConfig(width=7)))
+
+
+def test_an_epoch_is_a_whole_number_of_batches(faces: Path, tmp_path: Path) -> None:
+    schedule = ScheduleConfig(epochs=1, views_per_epoch=20, batch_size=16)
+    train(small_run(faces, tmp_path, schedule=schedule))
+    assert [line["views"] for line in records(tmp_path)] == [32]
 
 
 def test_a_run_starts_from_given_weights_and_widens_them(faces: Path, tmp_path: Path) -> None:
