@@ -20,17 +20,22 @@ GREY = 114.0
 
 
 def weights_as_float32(model: ModelProto) -> ModelProto:
-    """The same network with its float16 weights cast already."""
-    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    """The same network with its float16 weights cast already, and each under its own name.
+
+    The exporter stores equal weights once and gives the others as Identity of them.
+    """
+    graph = model.graph
+    tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     nodes = []
-    for node in model.graph.node:
-        if node.op_type == "Cast" and node.input[0] in tensors:
-            tensor = tensors[node.input[0]]
-            values = numpy_helper.to_array(tensor).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(values, node.output[0]))
+    for node in graph.node:
+        if node.op_type in ("Cast", "Identity") and node.input[0] in tensors:
+            tensors[node.output[0]] = tensors[node.input[0]].astype(np.float32)
         else:
             nodes.append(node)
-    replace_all(model.graph.node, nodes)
+    replace_all(graph.node, nodes)
+    used = {name for node in nodes for name in node.input}
+    kept = [numpy_helper.from_array(v, k) for k, v in tensors.items() if k in used]
+    replace_all(graph.initializer, kept)
     return model
 
 

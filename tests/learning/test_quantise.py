@@ -108,6 +108,14 @@ def test_the_file_says_what_it_is(files) -> None:
     np.testing.assert_array_equal(after.temperature, before.temperature)
 
 
+def test_equal_weights_that_the_exporter_stores_once(tmp_path) -> None:
+    """As of a network that nobody trained: all its biases are zero."""
+    before, after = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    export_model(HeadPoseNet(NetworkConfig("lite", width=8)), METADATA, before)
+    assert any(node.op_type == "Identity" for node in onnx.load(before).graph.node)
+    assert quantise_model(before, parity_crops(), after) < 1.0
+
+
 def test_what_is_quantised_already_is_refused(files, tmp_path) -> None:
     with pytest.raises(ModelError, match="quantised already"):
         quantise_model(files[1], parity_crops(), tmp_path / "twice.onnx")
