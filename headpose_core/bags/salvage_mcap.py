@@ -31,6 +31,7 @@ else:
 MAGIC = b"\x89MCAP0\r\n"
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _MESSAGE_INDEX, _DATA_END = 3, 4, 5, 6, 7, 15
 _CHUNK_HEADER = 40
+_MOST_BYTES = 1 << 28  # of a chunk; recorders close them at a megabyte or a few
 _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
 # Each takes the bytes of a chunk and gives what comes out before they break off.
 _DECOMPRESSORS: dict[str, Any] = {
@@ -114,7 +115,7 @@ class SalvagedMcap:
         size, name_size = struct.unpack_from("<16xQ4xI", content)
         name = content[32 : 32 + name_size].decode(errors="replace")
         data = content[40 + name_size :]
-        unpacked = data if not name else _unpack(name, data)
+        unpacked = data if not name else _unpack(name, data, min(size, _MOST_BYTES))
         self._chunk_is_broken = len(unpacked) != size
         for kind, record, whole in _records(BytesIO(unpacked)):
             if whole:
@@ -148,8 +149,8 @@ def _records(file: BinaryIO) -> Iterator[tuple[int, bytes, bool]]:
         yield kind, content, len(content) == size
 
 
-def _unpack(name: str, data: bytes) -> bytes:
-    """As much of a compressed chunk as comes out."""
+def _unpack(name: str, data: bytes, most: int) -> bytes:
+    """As much of a compressed chunk as comes out, up to about so many bytes."""
     if name not in _DECOMPRESSORS:
         return b""
     decompressor, out = _DECOMPRESSORS[name](), bytearray()
@@ -157,6 +158,8 @@ def _unpack(name: str, data: bytes) -> bytes:
     try:
         for start in range(0, len(data), step):
             out += decompressor.decompress(data[start : start + step])
+            if len(out) > most:
+                break  # a few bytes can ask for gigabytes
     except (zstd.ZstdError, RuntimeError, EOFError):
         pass  # what came before the damage is good
     return bytes(out)

@@ -106,6 +106,21 @@ def test_types_are_those_that_ros_knows(bag, recording: Path) -> None:
     assert own == "RIHS01_e369d0f05a23ae52508854b66f6aa0437f3449d652e8cbf22d5abe85d020f087"
 
 
+def test_the_reader_of_foxglove_understands_it(bag, recording: Path) -> None:
+    reader = pytest.importorskip("mcap_ros2.reader", reason="needs mcap-ros2-support")
+    assert bag(recording, "--out", "out.mcap", "--copy", "--debug-images") == 0
+    found = [
+        (message.channel.topic, message.ros_msg)
+        for message in reader.read_ros2_messages(Path("out.mcap"))
+    ]
+    assert len([topic for topic, _ in found if topic == POSES]) == COUNT
+    last = dict(found)
+    assert last[POSES].heads[0].face_id == "f1"
+    assert last[TF].transforms[0].child_frame_id == "face_f1"
+    assert last[MARKERS].markers[-1].text == "f1"
+    assert last["/notes"].data == f"image {COUNT - 1}"
+
+
 @pytest.mark.parametrize(
     ("storage", "compression", "jpeg"),
     [
