@@ -51,6 +51,11 @@ class Inputs:
     def image_topic(self) -> str:
         return self._subscriptions[-1].topic_name
 
+    def facts(self) -> dict[str, Any]:
+        """For the diagnostics: nobody may publish there, or what is published may be lost."""
+        topic = self.image_topic
+        return {"image_topic": topic, "image_publishers": self._node.count_publishers(topic)}
+
     def check_publishers(self) -> None:
         """Say which publishers are not heard because they offer less than is asked for."""
         problem = "; ".join(filter(None, map(self._mismatch, self._subscriptions)))

@@ -28,6 +28,7 @@ from headpose_ros.loading import load_pipeline, take_over
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters
 from headpose_ros.processor import ImageProcessor, told
+from headpose_ros.qos import overridable
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -51,7 +52,9 @@ class HeadPoseNode(LifecycleNode):
         self._failed = self.create_guard_condition(self._on_failure)
         self.create_service(Trigger, "~/reset_tracks", self._on_reset_tracks)
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, "/diagnostics", 10, qos_overriding_options=overridable()
+        )
         # A steady clock: diagnostics go on while simulated time stands still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._publish_diagnostics, clock=steady)
@@ -216,7 +219,7 @@ class HeadPoseNode(LifecycleNode):
             self._inputs.check_publishers()
         facts = {
             "enabled": self._enabled,
-            "image_topic": self._inputs.image_topic if self._inputs else "",
+            **(self._inputs.facts() if self._inputs else {}),
             "device_asked": self._configuration.get("device", ""),
             **(self._processor.facts() if self._processor else {}),
         }

@@ -36,7 +36,7 @@ def test_compressed_images(start: Start, probe: Probe, astronaut: np.ndarray) ->
     publisher = probe.node.create_publisher(CompressedImage, f"{camera}/compressed", 5)
     probe.until(publisher.get_subscription_count, "the node takes compressed images")
     values = probe.until_values(state="active", head_pose_subscribers=1)
-    assert values["image_topic"] == f"{camera}/compressed"
+    assert (values["image_topic"], values["image_publishers"]) == (f"{camera}/compressed", "1")
 
     def ask(message: CompressedImage) -> list:
         count = len(probe.poses)

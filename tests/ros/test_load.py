@@ -32,6 +32,21 @@ rclpy.spin(node)
 """
 
 
+class Gate:
+    """Holds the pose network up: `begun` when it is in work, goes on with `opened`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.opened = threading.Event(), threading.Event()
+        infer = HeadPoseModel.infer
+
+        def infer_slowly(model: HeadPoseModel, crops: np.ndarray) -> np.ndarray:
+            self.begun.set()
+            assert self.opened.wait(60)
+            return infer(model, crops)
+
+        monkeypatch.setattr(HeadPoseModel, "infer", infer_slowly)
+
+
 def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
     inside: Callable[..., Any],
     probe: Probe,
@@ -39,27 +54,42 @@ def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """So none waits longer than the one before it takes: under two processing times in all."""
-    begun, go_on, infer = threading.Event(), threading.Event(), HeadPoseModel.infer
-
-    def infer_slowly(self: HeadPoseModel, crops: np.ndarray) -> np.ndarray:
-        begun.set()
-        assert go_on.wait(60)
-        return infer(self, crops)
-
-    monkeypatch.setattr(HeadPoseModel, "infer", infer_slowly)
     inside()
+    gate = Gate(monkeypatch)
     probe.until_ready()
     sent = [image_message(astronaut, number) for number in range(4)]
     probe.send(sent[0])
-    probe.until(begun.is_set, "the first image is in work")
+    probe.until(gate.begun.is_set, "the first image is in work")
     for count, message in enumerate(sent[1:], 2):
         probe.send(message)
         probe.until_values(images_in=count, images_processed=0)
-    go_on.set()
+    gate.opened.set()
     probe.until(lambda: len(probe.poses) == 2, "two answers")
     assert [pose.header for pose in probe.poses] == [sent[0].header, sent[3].header]
     values = probe.until_values(images_processed=2)
     assert (values["images_in"], values["images_dropped"]) == ("4", "2")
+
+
+def test_nothing_comes_when_the_node_was_deactivated(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The image that was in work is dropped, and the next one after activating is not."""
+    inside()
+    gate = Gate(monkeypatch)
+    probe.until_ready()
+    probe.send(image_message(astronaut, 0))
+    probe.until(gate.begun.is_set, "the image is in work")
+    assert probe.change_state("deactivate")
+    gate.opened.set()
+    probe.until_values(images_dropped=1, state="inactive")
+    assert probe.change_state("activate")
+    probe.until_ready()
+    answer = probe.ask(image_message(astronaut, 1))
+    assert probe.poses == [answer]
+    assert len(answer.heads) == 1
 
 
 def test_a_subscriber_that_never_reads_slows_nothing(
