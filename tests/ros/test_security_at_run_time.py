@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from rclpy.context import Context
+
 from tests.ros.graph import REPO, NodeProcess, Probe, image_message
 
 Start = Callable[..., NodeProcess]
+POLICY = REPO / "config" / "headpose_sros2.xml"
 
 BARE = """
 import rclpy
@@ -105,3 +109,44 @@ def test_the_audit_hook_would_tell(tmp_path: Path) -> None:
     code = WATCHED.partition("from headpose_ros")[0] + "import socket; socket.socket()"
     subprocess.run([sys.executable, "-c", code, str(log)], check=True, cwd=REPO)
     assert "socket.__new__" in log.read_text()
+
+
+def allowed(profile: ElementTree.Element, kind: str, direction: str) -> set[str]:
+    """Names of the policy's topics or services."""
+    names = profile.findall(f"{kind}s[@{direction}='ALLOW']/{kind}")
+    return {str(name.text).replace("~/", "headpose/") for name in names}
+
+
+def does(probe: Probe, kind: str) -> set[str]:
+    """Names of what the node has; those in its namespace without that."""
+    ask = getattr(probe.node, f"get_{kind}_names_and_types_by_node")
+    names = (name for name, _ in ask("headpose", probe.namespace))
+    return {name.removeprefix(f"{probe.namespace}/") for name in names}
+
+
+def test_policy_for_sros2_allows_what_the_node_does_and_no_more(
+    ros: Context, start: Start
+) -> None:
+    """With everything switched on, and raw images or compressed ones."""
+    profile = ElementTree.parse(POLICY).getroot().find(".//profile[@node='headpose']")
+    assert profile is not None
+    found: dict[str, set[str]] = {"subscriber": set(), "publisher": set(), "service": set()}
+    for transport in ("raw", "compressed"):
+        probe = Probe(ros, f"/policy_{transport}")
+        everything = {"publish_hri": True, "use_sim_time": True, "filter__frame": "base_link"}
+        start(probe.namespace, image_transport=transport, **everything)
+        try:
+            probe.until_values(state="active")
+            for kind, names in found.items():
+                names |= does(probe, kind)
+        finally:
+            probe.close()
+    faces = {name for name in found["publisher"] if name.startswith("/humans/faces/")}
+    assert faces
+    published = found["publisher"] - faces | {"/humans/faces/*"}
+    assert published == allowed(profile, "topic", "publish")
+    # Those that rclpy has on some distributions only.
+    found["subscriber"].add("/parameter_events")
+    found["service"].add("headpose/get_type_description")
+    assert found["subscriber"] == allowed(profile, "topic", "subscribe")
+    assert found["service"] == allowed(profile, "service", "reply")
