@@ -7,14 +7,27 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 
 from headpose_ros.node import HeadPoseNode
 from headpose_ros.worker import still_running
+
+
+def serve(node: HeadPoseNode) -> None:
+    """Call back until the process is told to end. A callback that fails does not end it."""
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while rclpy.ok():
+        try:
+            executor.spin()
+        except Exception:  # noqa: PERF203 (spin itself is the loop)
+            if rclpy.ok():  # else it was told to end, perhaps in the middle of something
+                node.get_logger().error(traceback.format_exc())
 
 
 def main(args: list[str] | None = None) -> int:
@@ -30,14 +43,10 @@ def main(args: list[str] | None = None) -> int:
         if node.parameters["autostart"] and not node.autostart():
             status = 1 if node.context.ok() else 0
         else:
-            executor = SingleThreadedExecutor()
-            executor.add_node(node)
-            executor.spin()
+            serve(node)
     except ParameterException as error:
         get_logger("headpose").fatal(str(error))
         status = 2
-    except ExternalShutdownException:
-        pass
     except RuntimeError:  # RCLError is one
         if rclpy.ok():
             raise  # else something was shut down in the middle of it

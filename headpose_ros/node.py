@@ -164,6 +164,8 @@ class HeadPoseNode(LifecycleNode):
         self._processor = None
 
     def _broke(self, problem: str) -> None:
+        if not self.context.ok():
+            return  # told to end in the middle of it
         self._health.broke(problem)
         self.get_logger().error(problem)
 

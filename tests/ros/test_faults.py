@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from sensor_msgs.msg import Image
 
-from tests.ros.graph import NodeProcess, Probe, image_message
+from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
 from tests.tiny_models import write_external_model, write_tiny_model
 from tools.demo.network import private_network
 
@@ -52,6 +52,31 @@ def test_bad_images_are_counted_and_the_next_one_is_used(
     values = probe.until_values(images_processed=1)
     assert values["images_failed"] == str(len(BAD_IMAGES))
     assert probe.status.level == b"\x00"
+
+
+FRAGILE = """
+import sys
+from headpose_ros import processor
+convert = processor.camera_from_message
+def fail(info):
+    return convert(info) if info.width != 7 else 1 / 0
+processor.camera_from_message = fail
+from headpose_ros.headpose_node import main
+sys.exit(main())
+"""
+
+
+def test_a_callback_that_fails_ends_nothing(
+    start: Start, probe: Probe, astronaut: np.ndarray
+) -> None:
+    node = start(probe.namespace, command=(sys.executable, "-c", FRAGILE))
+    probe.until_ready()
+    probe.send_info(camera_info(7, 7, 7.0))
+    probe.until(lambda: "ZeroDivisionError" in node.output(), "the error in the log")
+    probe.calibrate(camera_info(512, 512, 500.0))
+    (head,) = probe.ask(image_message(astronaut)).heads
+    assert np.isfinite(head.position.z)
+    assert node.end() == 0
 
 
 def bad_models(folder: Path) -> dict[str, Path]:
