@@ -46,6 +46,7 @@ REPO = Path(__file__).resolve().parents[1]
 SIZES = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
 KINDS = [f"{size}{rate}{how}" for how in ("raw", "jpeg") for size in SIZES for rate in (30, 60)]
 PATIENCE_S = 30.0
+NODES, ALONE = "/", "/alone"  # namespaces: the node does not hear what is for the empty subscriber
 
 
 @dataclass(frozen=True)
@@ -68,8 +69,8 @@ class Kind:
 class Camera(Node):
     """Sends the same picture with one face again and again, each time with a new stamp."""
 
-    def __init__(self, kind: Kind) -> None:
-        super().__init__("camera")
+    def __init__(self, kind: Kind, namespace: str) -> None:
+        super().__init__("camera", namespace=namespace)
         image = cv2.resize(first_picture(), kind.size, interpolation=cv2.INTER_CUBIC)
         if kind.compressed:
             _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
@@ -96,8 +97,8 @@ class Camera(Node):
 class Listener(Node):
     """Notes how old messages are when they come; `kind` is of messages with a header."""
 
-    def __init__(self, name: str, kind: type, topic: str, qos: Any) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, kind: type, topic: str, qos: Any, namespace: str = "") -> None:
+        super().__init__(name, namespace=namespace)
         self.ages_ms: list[float] = []
         self._source = self.create_subscription(kind, topic, self._take, qos)
         self._executor = SingleThreadedExecutor()
@@ -141,7 +142,7 @@ def measure_node(pid: int, listener: Listener, kind: str, duration_s: float) -> 
     """A camera against the node of this process id; `listener` hears what it publishes."""
     listener.ages_ms.clear()
     before = processor_s(pid)
-    with child("camera", kind, str(duration_s)) as camera:
+    with child("camera", kind, str(duration_s), NODES) as camera:
         while camera.poll() is None:
             listener.serve(0.2)
         listener.serve(0.5)
@@ -152,10 +153,10 @@ def measure_node(pid: int, listener: Listener, kind: str, duration_s: float) -> 
 
 def measure_empty(kind: str, duration_s: float) -> Measured:
     """A camera against a subscriber that does nothing but look at the clock."""
-    with child("empty", kind, str(duration_s)) as empty:
+    with child("empty", kind) as empty:
         empty.stdout.readline()  # it listens
         before = processor_s(empty.pid)
-        with child("camera", kind, str(duration_s)) as camera:
+        with child("camera", kind, str(duration_s), ALONE) as camera:
             sent = int(camera.communicate(timeout=PATIENCE_S + duration_s)[0])
         time.sleep(0.5)
         cpu_s = processor_s(empty.pid) - before
@@ -220,19 +221,20 @@ def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
     with subprocess.Popen(command, cwd=REPO, stdin=pipe, stdout=pipe, text=True) as process:
         try:
             yield process
+            process.wait(PATIENCE_S)  # a participant that is killed disturbs the others for long
         finally:
             process.kill()
 
 
-def play_camera(kind: Kind, duration_s: float) -> None:
+def play_camera(kind: Kind, duration_s: float, namespace: str) -> None:
     """The role of the camera: prints how many images it sent."""
-    print(Camera(kind).run(kind.rate_hz, duration_s), flush=True)
+    print(Camera(kind, namespace).run(kind.rate_hz, duration_s), flush=True)
 
 
 def play_empty(kind: Kind) -> None:
     """The role of the subscriber that does nothing: prints the ages of all images when told to."""
     topic = ("image/compressed", CompressedImage) if kind.compressed else ("image", Image)
-    listener = Listener("empty", topic[1], topic[0], newest_only())
+    listener = Listener("empty", topic[1], topic[0], newest_only(), ALONE)
     thread = threading.Thread(target=sys.stdin.readline)
     thread.start()
     print("listening", flush=True)
@@ -275,9 +277,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Command line; with a role in front, one of the other processes."""
     given = list(sys.argv[1:] if argv is None else argv)
     if given and given[0] in ("camera", "empty"):
-        rclpy.init()
+        rclpy.init(args=[])
         kind = Kind.read(given[1])
-        play_empty(kind) if given[0] == "empty" else play_camera(kind, float(given[2]))
+        play_empty(kind) if given[0] == "empty" else play_camera(kind, float(given[2]), given[3])
+        rclpy.shutdown()
         return 0
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RawText)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each run (default 5)")
@@ -290,7 +293,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for kind in args.kinds:
         Kind.read(kind)
     os.environ.update(private_network())
-    rclpy.init()
+    rclpy.init(args=[])
     options = [word for given in args.parameters for word in ("-p", given)]
     found = run_all(args.kinds, args.seconds, options)
     if "idle" in found:
