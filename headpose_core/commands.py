@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from headpose_core.drawing import draw_heads, readable_zoom
 from headpose_core.errors import ImageError
 from headpose_core.image import read_image, write_image
 from headpose_core.options import (
+    Outputs,
     build_pipeline,
     found_files,
     named_like,
-    output_files,
+    outputs,
     say,
     stoppable,
 )
@@ -75,25 +76,21 @@ def _photo(
 def video(args: argparse.Namespace) -> int:
     """Videos: annotated copies, and a record of every image. A bad video does not stop it."""
     videos = found_files(args.videos, VIDEOS)
-    _check_outputs(args)
-    copies = output_files(videos, args.out, ".mp4")
-    texts = output_files(videos, args.jsonl, ".jsonl")
-    tables = output_files(videos, args.csv, ".csv")
     status = 0
-    for path, copy, jsonl, table in zip(videos, copies, texts, tables, strict=True):
+    for path, files in zip(videos, outputs(args, videos, ".mp4"), strict=True):
         try:
             reader = VideoReader(path)
             pipeline = build_pipeline(args, Tracker())
-            bar = progress(reader, args, " images", reader.count or None)
-            done, status_here = _film(bar, reader.fps, pipeline, args, copy, jsonl, table)
+            images = progress(reader, args, " images", reader.count or None)
+            count, interrupted = _film(images, reader.fps, pipeline, args, files)
         except ImageError as error:
             say(f"error: {path}: {error}")
             status = 1
             continue
-        if status_here:
-            return status_here
-        if done * args.every < reader.count:
-            say(f"warning: {path} announces {reader.count} images, {done * args.every} were read")
+        if interrupted:
+            return INTERRUPTED
+        if count < reader.count:
+            say(f"warning: {path} announces {reader.count} images, {count} could be read")
     return status
 
 
@@ -106,14 +103,16 @@ def camera(args: argparse.Namespace) -> int:
         say(f"no window: {problem}")
     capture, fps = open_camera(args.source)
     images = progress(capture_images(capture, time.time), args, " images")
+    files = Outputs(args.out, args.jsonl, args.csv)
     pipeline = build_pipeline(args, Tracker())
     window = None if problem else Window(f"headpose {args.source}")
     try:
-        return _film(images, fps, pipeline, args, args.out, args.jsonl, args.csv, window)[1]
+        _, interrupted = _film(images, fps, pipeline, args, files, window)
     finally:
         capture.release()
         if window:
             window.close()
+    return INTERRUPTED if interrupted else 0
 
 
 def _film(
@@ -121,41 +120,35 @@ def _film(
     fps: float,
     pipeline: HeadPosePipeline,
     args: argparse.Namespace,
-    out: Path | None,
-    jsonl: Path | None,
-    table: Path | None,
+    files: Outputs,
     window: Window | None = None,
-) -> tuple[int, int]:
-    """Images with their stamps through the pipeline. Returns how many, and the exit status."""
-    count = heads = 0
+) -> tuple[int, bool]:
+    """Images with their stamps through the pipeline: how many came, and whether Ctrl-C did."""
+    came = done = heads = 0
+    shows: list[Callable[[Image], None]] = [window.show] if window else []
     with ExitStack() as stack:
         stopped = stack.enter_context(stoppable())
-        writer = stack.enter_context(write_video(out, fps / args.every)) if out else None
-        write = stack.enter_context(write_records(jsonl, table))
-        for number, (stamp, pixels) in enumerate(images):
+        if files.out:
+            shows.append(stack.enter_context(write_video(files.out, fps / args.every)).write)
+        record = stack.enter_context(write_records(files.jsonl, files.csv))
+        for stamp, pixels in images:
             if stopped() or (window and window.is_closed):
                 break
-            if number % args.every:
+            came += 1
+            if (came - 1) % args.every:
                 continue
             frame = pipeline(pixels, stamp)
-            count, heads = count + 1, heads + len(frame.heads)
-            write(frame)
-            if writer or window:
+            record(frame)
+            done, heads = done + 1, heads + len(frame.heads)
+            if shows:
                 drawn = draw_heads(pixels, frame.heads, zoom=args.zoom or readable_zoom(pixels))
-                if writer:
-                    writer.write(drawn)
-                if window:
-                    window.show(drawn)
-        if not count and not stopped():
+                for show in shows:
+                    show(drawn)
+        interrupted = stopped()
+        if not came and not interrupted:
             raise ImageError("expected images, none can be decoded")
-        status = INTERRUPTED if stopped() else 0
-    say(f"{count} images, {heads} heads" + (f" -> {out}" if out else ""))
-    return count, status
-
-
-def _check_outputs(args: argparse.Namespace) -> None:
-    if not (args.out or args.jsonl or args.csv):
-        raise ValueError("nothing to write: give --out, --jsonl or --csv")
+    say(f"{done} images, {heads} heads" + (f" -> {files.out}" if files.out else ""))
+    return came, interrupted
 
 
 def progress(

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -117,13 +118,33 @@ def named_like(sources: Sequence[Path], folder: Path, ending: str) -> list[Path]
     return targets
 
 
-def output_files(
-    sources: Sequence[Path], given: Path | None, ending: str
-) -> Sequence[Path | None]:
-    """What to write for each source: ``given`` for a single one, else files in a folder of it.
+@dataclass(frozen=True)
+class Outputs:
+    """The files to write for one input, None for those that nobody asked for.
 
-    Raises ValueError when one file is named for many, or a source would be replaced.
+    out: a video or a bag. jsonl, csv: the poses as text.
     """
+
+    out: Path | None
+    jsonl: Path | None
+    csv: Path | None
+
+
+def outputs(args: argparse.Namespace, sources: Sequence[Path], ending: str) -> list[Outputs]:
+    """What the options --out, --jsonl and --csv ask for, for each source.
+
+    ending: of --out. Raises ValueError when nothing is asked for, one file is named for many
+    sources, or a source would be replaced.
+    """
+    if not (args.out or args.jsonl or args.csv):
+        raise ValueError("nothing to write: give --out, --jsonl or --csv")
+    given = ((args.out, ending), (args.jsonl, ".jsonl"), (args.csv, ".csv"))
+    columns = (_for_each(sources, path, suffix) for path, suffix in given)
+    return [Outputs(*row) for row in zip(*columns, strict=True)]
+
+
+def _for_each(sources: Sequence[Path], given: Path | None, ending: str) -> Sequence[Path | None]:
+    """``given`` for a single source, else files in a folder of that name."""
     if given is None:
         return [None] * len(sources)
     if given.suffix == ending or str(given) == "-":

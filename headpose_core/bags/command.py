@@ -8,13 +8,12 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from pathlib import Path
 from threading import Event
 
 from headpose_core.bags.annotate import BagResult, BagTask, annotate
 from headpose_core.commands import INTERRUPTED, progress
 from headpose_core.errors import BagError, DeviceError, ImageError, ModelError
-from headpose_core.options import build_pipeline, output_files, say, stoppable
+from headpose_core.options import build_pipeline, outputs, say, stoppable
 from headpose_core.tracking import Tracker
 
 _REASONS_SHOWN = 3
@@ -22,8 +21,6 @@ _REASONS_SHOWN = 3
 
 def run(args: argparse.Namespace) -> int:
     """Bags: poses into other bags, JSON lines or tables. A bad bag does not stop the others."""
-    if not (args.out or args.jsonl or args.csv):
-        raise ValueError("nothing to write: give --out, --jsonl or --csv")
     tasks = _tasks(args)
     with stoppable() as stopped:
         results = _in_processes if args.jobs > 1 and len(tasks) > 1 else _one_by_one
@@ -34,24 +31,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tasks(args: argparse.Namespace) -> list[BagTask]:
-    sources: list[Path] = args.bags
-    columns = (
-        output_files(sources, getattr(args, name), f".{ending}")
-        for name, ending in (("out", "mcap"), ("jsonl", "jsonl"), ("csv", "csv"))
-    )
     return [
         BagTask(
             source,
-            out,
-            jsonl,
-            table,
+            files.out,
+            files.jsonl,
+            files.csv,
             image_topic=args.image_topic,
             camera_info=args.camera_info,
             copy=args.copy,
             debug_images=args.debug_images,
             every=args.every,
         )
-        for source, out, jsonl, table in zip(sources, *columns, strict=True)
+        for source, files in zip(args.bags, outputs(args, args.bags, ".mcap"), strict=True)
     ]
 
 
