@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -131,6 +133,7 @@ class HeadPoseModel:
             check_logits(opened.infer(black).shape, len(black))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
+        _give_memory_back()
         return cls(
             opened,
             metadata,
@@ -164,6 +167,12 @@ class HeadPoseModel:
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and calibrated spreads of logits (N, 3, 62)."""
         return decode(outputs, self.metadata.temperature)
+
+
+def _give_memory_back() -> None:
+    """Return to the system what loading took and freed: glibc keeps it, 80 MB for a ResNet18."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _first_that_works(
