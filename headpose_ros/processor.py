@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
@@ -18,11 +16,12 @@ from std_msgs.msg import Header
 
 from headpose_core.compressed_images import image_from_compressed
 from headpose_core.errors import DeviceError, ImageError, ModelError
+from headpose_core.image_messages import view_from_message
+from headpose_core.image_view import AnyImage
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.types import Camera, Frame
 from headpose_ros.frames import FixedFrame
 from headpose_ros.health import Health
-from headpose_ros.images import image_from_message
 from headpose_ros.inputs import Picture
 from headpose_ros.messages import calibration_problem, camera_from_message, seconds
 from headpose_ros.outputs import Outputs
@@ -152,7 +151,7 @@ class ImageProcessor:
     def _publish_heads(self, message: Picture) -> Frame | None:
         """What was published; None when the node was stopped meanwhile."""
         compressed = isinstance(message, CompressedImage)
-        image = (image_from_compressed if compressed else image_from_message)(message)
+        image = (image_from_compressed if compressed else view_from_message)(message)
         live = self._parameters.live()
         if live != self._live:
             apply_live(live, self._pipeline)
@@ -166,7 +165,7 @@ class ImageProcessor:
             self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
         return frame
 
-    def _look(self, image: NDArray[np.uint8], header: Header) -> Camera | None:
+    def _look(self, image: AnyImage, header: Header) -> Camera | None:
         """The camera of this image, if its calibration can be used; tracks end with the camera."""
         if self._forget_tracks or self._frame_id not in (None, header.frame_id):
             self._forget_tracks = False
