@@ -52,7 +52,8 @@ def add_parser(subcommands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print. Returns the exit status."""
-    files = args.model or sorted(DEFAULT_MODEL.parent.glob("*.onnx"))
+    shipped = sorted(DEFAULT_MODEL.parent.glob("*.onnx"), key=lambda file: file != DEFAULT_MODEL)
+    files = args.model or shipped
     on_cpu = args.device == "cpu"
     backends = args.backend or _quick_backends(args.device)
     # Half of the time for the networks, half for the frames.
