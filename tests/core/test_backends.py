@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -70,6 +71,27 @@ def test_crops_that_do_not_lie_together_in_memory(crops, reference) -> None:
         np.testing.assert_allclose(
             model.infer(flipped), reference.infer(np.ascontiguousarray(flipped)), atol=0.2
         )
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino", "torch"])
+def test_other_threads_run_during_inference(backend) -> None:
+    """The node receives images while it works on one: a runtime must not hold the GIL."""
+    pytest.importorskip(backend, reason=f"needs {backend}")
+    model = HeadPoseModel.load(device="cpu", backend=backend)
+    many = np.zeros((48, CROP_SIZE, CROP_SIZE, 3), np.uint8)
+    model.infer(many[:1])
+    begun, turns = threading.Event(), 0
+
+    def work() -> None:
+        begun.set()
+        model.infer(many)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait()
+    while thread.is_alive():
+        turns += 1
+    assert turns > 200_000  # held, it would be what fits into the 5 ms before threads change
 
 
 def test_a_cpu_takes_openvino_where_it_is_installed(tiny_model_file) -> None:
