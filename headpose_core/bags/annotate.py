@@ -20,7 +20,8 @@ from headpose_core.bags.writer import BagWriter, write_bag
 from headpose_core.compressed_images import image_from_compressed
 from headpose_core.drawing import draw_heads
 from headpose_core.errors import ImageError
-from headpose_core.image_messages import image_from_message
+from headpose_core.image_messages import view_from_message
+from headpose_core.image_view import AnyImage, as_view
 from headpose_core.markers import HeadMarkers
 from headpose_core.messages import (
     calibration_problem,
@@ -31,7 +32,7 @@ from headpose_core.messages import (
 )
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.records import write_records
-from headpose_core.types import Camera, Frame, Image
+from headpose_core.types import Camera, Frame
 
 POSES, TF, MARKERS = "/head_pose", "/tf", "/head_pose/markers"
 DEBUG_IMAGE = "/head_pose/debug_image/compressed"
@@ -178,17 +179,12 @@ class _Run:
         try:
             message = self.messages.deserialize(data, self.image_topic.type_name)
             is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
-            image = (image_from_compressed if is_compressed else image_from_message)(message)
+            image = (image_from_compressed if is_compressed else view_from_message)(message)
+            camera = self._camera_of((image.shape[1], image.shape[0]))
+            frame = self.pipeline(image, seconds(message.header.stamp), camera)
         except (SerdeError, ImageError) as error:
             self.result.skipped[str(error)] += 1
             return
-        size = (image.shape[1], image.shape[0])
-        camera = None if (problem := calibration_problem(self._camera, size)) else self._camera
-        if problem != self._calibration:
-            self._calibration = problem
-            if self.camera_topic and problem:
-                self.result.notes.append(f"{problem}: angles only, no position, no TF")
-        frame = self.pipeline(image, seconds(message.header.stamp), camera)
         self.result.images += 1
         self.result.heads += len(frame.heads)
         self.record(frame)
@@ -196,7 +192,15 @@ class _Run:
             for topic, made in self._made(frame, image, message.header):
                 self._writer.write(topic, made, stamp_ns)
 
-    def _made(self, frame: Frame, image: Image, header: Any) -> Iterator[tuple[str, Any]]:
+    def _camera_of(self, size: tuple[int, int]) -> Camera | None:
+        """The calibration, if it says something about images of this size (w, h)."""
+        problem = calibration_problem(self._camera, size)
+        if problem and problem != self._calibration and self.camera_topic:
+            self.result.notes.append(f"{problem}: angles only, no position, no TF")
+        self._calibration = problem
+        return None if problem else self._camera
+
+    def _made(self, frame: Frame, image: AnyImage, header: Any) -> Iterator[tuple[str, Any]]:
         """What the node publishes for an image."""
         make, size = self.messages.make, (image.shape[1], image.shape[0])
         if header.frame_id and (tf := transforms(make, frame, header)).transforms:
@@ -205,7 +209,7 @@ class _Run:
         if (markers := self._markers.update(frame, header)).markers:
             yield MARKERS, markers
         if self.task.debug_images:
-            drawn = cv2.cvtColor(draw_heads(image, frame.heads), cv2.COLOR_RGB2BGR)
+            drawn = draw_heads(as_view(image).rgb(), frame.heads)[:, :, ::-1]
             jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
             data = jpeg.ravel()
             yield DEBUG_IMAGE, make(COMPRESSED_IMAGE, header=header, format="jpeg", data=data)

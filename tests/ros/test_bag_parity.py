@@ -81,7 +81,9 @@ def test_node_and_bag_say_the_same(
 ) -> None:
     images = [image for _, image in islice(VideoReader(car_video), COUNT)]
     images[10:13] = [np.zeros_like(images[0])] * 3  # the face is lost for a while
-    sent = [image_message(image, number) for number, image in enumerate(images)]
+    sent = [image_message(image[..., ::-1], number) for number, image in enumerate(images)]
+    for message in sent:
+        message.encoding = "bgr8"
     info = camera_info(176, 144, 150.0)
     start(probe.namespace)
     probe.until_ready()
