@@ -48,7 +48,7 @@ setup(
         # One of these two, never both: they overwrite each other's files.
         "cpu": ["onnxruntime>=1.15"],
         "gpu": ["onnxruntime-gpu>=1.18"],
-        # Faster on x86 and Arm CPUs, and taken by itself when it is there. Its telemetry stays off.
+        # Faster on x86 and Arm CPUs, taken by itself when it is there; its telemetry stays off.
         "openvino": ["openvino>=2024.0"],
         # For `headpose bag` and `headpose report`.
         "bags": ["rosbags>=0.11,<0.12"],
