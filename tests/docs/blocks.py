@@ -20,6 +20,7 @@ REPO = Path(__file__).resolve().parents[2]
 PAGES = [
     REPO / "README.md",
     REPO / "CONTRIBUTING.md",
+    REPO / "QUALITY_DECLARATION.md",
     *sorted((REPO / "docs").glob("*.md")),
 ]
 _FENCE = re.compile(r"^```(.*)$")
