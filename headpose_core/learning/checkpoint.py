@@ -46,6 +46,8 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     for file in files:
         try:
             state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+        except FileNotFoundError:  # moved meanwhile, by a run that is saving
+            continue
         except Exception as error:  # what is torn makes PyTorch stumble in any way
             reasons.append(f"{file}: {str(error).splitlines()[0] if str(error) else 'empty'}")
             continue
