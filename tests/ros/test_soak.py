@@ -21,7 +21,6 @@ def test_a_minute_leaves_the_node_as_it_was(ros: Context, car_video: Path) -> No
     print(result.line())
     assert result.problems == []
     assert (result.dropped, result.failed, result.without_face) == (0, 0, 0)
-    assert result.sent > 120  # the video went round, whatever else the machine did
     assert (result.end.threads, result.end.open_files) == (
         result.settled.threads,
         result.settled.open_files,
