@@ -16,7 +16,7 @@ from typing import Any
 
 from headpose_core.backends import DEVICES
 from headpose_core.benchmark.floors import Floors, measure_floors
-from headpose_core.benchmark.machine import machine
+from headpose_core.benchmark.machine import machine, processor
 from headpose_core.benchmark.models import Result, measure_models, open_entries, open_peers
 from headpose_core.benchmark.stages import COUNTS, SIZES, FrameBench, Stage
 from headpose_core.benchmark.start import first_pose
@@ -59,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     # Half of the time for the networks, half for the frames.
     batches = (1, 8) if on_cpu else (1, 8, 64, 512)
     floors = measure_floors(_IMAGE_BYTES, seconds=max(args.seconds / 20, 0.5))
-    precisions = ("auto",) if on_cpu else ("fp32", "fp16")
+    precisions = ["fp32", "bf16" if on_cpu else "fp16"]
+    if on_cpu and "bf16" not in processor():
+        precisions.pop()
     entries = open_entries(files, backends, args.device, precisions, args.threads, say)
     if not entries:
         raise DeviceError(f"nothing left to measure on '{args.device}'")

@@ -53,8 +53,8 @@ class Request:
     """What is asked of a backend.
 
     data: the model file. device: as in DEVICES. threads: on a CPU. precision: of the float layers,
-    "auto" for what is fastest there. cache_dir: where what was built for a GPU is kept. say: gets
-    a sentence when something takes long.
+    "auto" for fp32 on a CPU and what is usual on a GPU. cache_dir: where what was built for a GPU
+    is kept. say: gets a sentence when something takes long.
     """
 
     data: bytes = field(repr=False)

@@ -15,7 +15,7 @@ from headpose_core.model_file import INPUT
 
 # OpenVINO's converter, which ``import openvino`` loads when it can, reports every import to Intel.
 _REPORTER = "openvino.tools.ovc"
-_PRECISIONS = {"fp32": "f32", "fp16": "f16", "bf16": "bf16"}
+_PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
 def import_openvino() -> Any:
@@ -46,9 +46,9 @@ def open_backend(request: Request) -> OpenVino:
         "NUM_STREAMS": 1,
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # two nodes would be pinned to the same core
+        # Left to itself it takes bf16 on some processors: the same file would give other angles.
+        "INFERENCE_PRECISION_HINT": _PRECISIONS[request.precision],
     }
-    if request.precision != "auto":
-        options["INFERENCE_PRECISION_HINT"] = _PRECISIONS[request.precision]
     try:
         return OpenVino(core.compile_model(core.read_model(request.data), "CPU", options))
     except Exception as error:  # RuntimeError, or what pybind makes of it

@@ -13,7 +13,7 @@ from headpose_core import __version__
 
 _MODULES = ("numpy", "cv2", "onnxruntime", "openvino")
 # Extensions of the instruction set that decide how fast networks run.
-_USEFUL = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "asimddp")
+_USEFUL = ("avx2", "avx_vnni", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "asimddp")
 
 
 def machine() -> dict[str, str]:

@@ -90,6 +90,8 @@ def open_entries(
                 except (DeviceError, ModelError) as error:
                     say(f"left out: {file.stem} on {backend} in {precision}: {error}")
                     continue
+                if model.precision == "int8" and precision != precisions[0]:
+                    continue  # the same once more
                 name = f"{backend}" if model.device == "cpu" else f"{backend} {model.device}"
                 told = (file.stem, name, model.precision, threads, model, INPUT_SHAPE[0], work)
                 entries.append(Entry(*told))
