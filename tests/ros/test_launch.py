@@ -157,7 +157,7 @@ def ros2_launch(ros: Context, tmp_path: Path) -> Iterator[Callable[..., Launch]]
     yield start
     for launch in started:
         if launch.process.poll() is None:
-            launch.process.send_signal(signal.SIGTERM)
+            launch.process.send_signal(signal.SIGINT)  # SIGTERM would leave its nodes behind
             launch.process.wait(PATIENCE_S)
 
 
