@@ -88,9 +88,12 @@ def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
 def ray_rotation(ray: ArrayLike) -> FloatArray:
     """R_ray (..., 3, 3): the smallest rotation of the optical axis onto unit ``ray`` (..., 3)."""
     x, y, z = np.moveaxis(np.asarray(ray, np.float64), -1, 0)
-    behind = z <= -1.0 + 1e-9  # straight behind: any half turn will do
+    square = x * x + y * y
+    behind = (z < 0.0) & (square < 1e-24)  # straight behind: any half turn will do
     x, y, z = np.where(behind, 0.0, x), np.where(behind, 0.0, y), np.where(behind, -1.0, z)
-    scale = 1.0 / np.where(behind, 1.0, 1.0 + z)
+    # 1 / (1 + z); for rays to the rear the same without a difference of nearly equal numbers.
+    rear = (1.0 - z) / np.where(square < 1e-24, 1.0, square)
+    scale = np.where(z < 0.0, rear, 1.0 / (1.0 + np.maximum(z, 0.0)))
     skew = -x * y * scale
     rows = (
         (1.0 - x * x * scale, skew, x),
