@@ -23,10 +23,10 @@ demo:
 	@$(ENVIRONMENT) demo -- python -m tools.demo $(ARGS)
 
 test:
-	@$(ENVIRONMENT) dev -- python -m pytest -m "not long" $(ARGS)
+	@$(ENVIRONMENT) dev -- python -m tools.run_tests -m "not long" $(ARGS)
 
 test-long:
-	@$(ENVIRONMENT) dev -- python -m pytest -m long $(ARGS)
+	@$(ENVIRONMENT) dev -- python -m tools.run_tests -m long $(ARGS)
 
 lint:
 	@$(ENVIRONMENT) dev -- sh -c "ruff check . && ruff format --check . && mypy"
