@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The test suite, in two processes: `python -m tools.run_tests [pytest's options]`.
 
-PyTorch's loaders fork. A process in which OpenVINO, ONNX Runtime and the rest of the suite have run
-before does not always survive that, so the tests of the training system have one of their own.
+PyTorch's loaders fork. A process in which OpenVINO, ONNX Runtime and the rest of the suite have
+run before does not always survive that, so the training system's tests have one of their own.
 """
 
 from __future__ import annotations
