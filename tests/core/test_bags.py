@@ -322,4 +322,4 @@ def test_interrupted_it_leaves_whole_files(
     assert 1 <= len(files) <= jobs
     # Each can be read; the other job may not have had time for more than its beginning.
     counts = [len(read_all(file).get(POSES, [])) for file in files]
-    assert 0 < max(counts) and max(counts) < len(images) * 80
+    assert 0 < max(counts) < len(images) * 80
