@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def ros() -> Iterator[Context]:
-    """rclpy, on a domain of this session's own."""
+    """rclpy, on a domain of its own; anew for each file, since a process that is killed while it
+    reads from shared memory leaves a participant that cannot send it large images again."""
     pytest.importorskip("rclpy", reason="needs ROS 2")
     from rclpy.context import Context
 
