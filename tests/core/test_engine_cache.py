@@ -65,12 +65,12 @@ def test_the_key_changes_with_everything_that_an_engine_depends_on() -> None:
     assert engine_key(DATA, dict(reversed(MACHINE.items()))) == engine_key(DATA, MACHINE)
 
 
-def test_caches_are_where_the_user_keeps_caches(monkeypatch) -> None:
+def test_caches_are_where_the_user_keeps_caches(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/caches")
     assert default_cache_dir() == Path("/var/caches/headpose")
     monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/robot")
-    assert default_cache_dir() == Path("/home/robot/.cache/headpose")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert default_cache_dir() == tmp_path / ".cache" / "headpose"
 
 
 @pytest.mark.parametrize(("precision", "half"), [("auto", "True"), ("fp32", "False")])
