@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,17 @@ class DetectorSettings:
             raise ValueError(f"score_threshold: expected 0 to 1, got {self.score_threshold}")
         if not 0.0 <= self.min_face_size < math.inf:
             raise ValueError(f"min_face_size: expected 0 or more, got {self.min_face_size}")
+
+
+class Adjustable:
+    """What all detectors with such settings have in common."""
+
+    def __init__(self, max_side: int, score_threshold: float, min_face_size: float) -> None:
+        self.settings = DetectorSettings(max_side, score_threshold, min_face_size)
+
+    def configure(self, **changes: Any) -> None:
+        """Change settings by name from the next image on: all that are given or, on error, none.
+
+        Raises ValueError with the range for a bad value, TypeError for an unknown name.
+        """
+        self.settings = replace(self.settings, **changes)

@@ -8,13 +8,12 @@ of its authors are for non-commercial research only.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from headpose_core.detector_settings import DetectorSettings
+from headpose_core.detector_settings import Adjustable
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.image import check_image, shrunk
 from headpose_core.image_view import AnyImage
@@ -25,7 +24,7 @@ from headpose_core.types import Faces
 _MULTIPLE = 32  # the largest stride
 
 
-class InsightFaceDetector:
+class InsightFaceDetector(Adjustable):
     """A detector of insightface on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: an SCRFD or RetinaFace file (ONNX). A file with a fixed input size sees every image
@@ -43,16 +42,9 @@ class InsightFaceDetector:
         min_face_size: float = 24,
         threads: int = 1,
     ) -> None:
-        self.settings = DetectorSettings(max_side, score_threshold, min_face_size)
+        super().__init__(max_side, score_threshold, min_face_size)
         self.model_path = Path(model_path)
         self._detector = _load(self.model_path, threads)
-
-    def configure(self, **changes: Any) -> None:
-        """Change settings by name from the next image on: all that are given or, on error, none.
-
-        Raises ValueError with the range for a bad value, TypeError for an unknown name.
-        """
-        self.settings = replace(self.settings, **changes)
 
     def detect(self, image: AnyImage) -> Faces:
         """Find faces, best score first, with keypoints if the model has them.

@@ -12,14 +12,13 @@ import hashlib
 import importlib.util
 import os
 from collections import OrderedDict
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.detector_settings import DetectorSettings
+from headpose_core.detector_settings import Adjustable
 from headpose_core.errors import ModelError
 from headpose_core.image import check_image, shrunk
 from headpose_core.image_view import AnyImage
@@ -40,7 +39,7 @@ _NMS_IOU = 0.3
 _CACHED_SIZES = 4  # a camera needs one; more help with folders of photos
 
 
-class YuNet:
+class YuNet(Adjustable):
     """YuNet on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: another YuNet file; by default the one that ``find_yunet`` finds.
@@ -57,19 +56,12 @@ class YuNet:
         min_face_size: float = 24,
         threads: int = 1,
     ) -> None:
-        self.settings = DetectorSettings(max_side, score_threshold, min_face_size)
+        super().__init__(max_side, score_threshold, min_face_size)
         self.model_path = find_yunet(model_path)
         self._data = read_model_file(self.model_path)
         self._threads = threads
         self._sessions: OrderedDict[tuple[int, int], InferenceSession] = OrderedDict()
         self._refuse_other_models()
-
-    def configure(self, **changes: Any) -> None:
-        """Change settings by name from the next image on: all that are given or, on error, none.
-
-        Raises ValueError with the range for a bad value, TypeError for an unknown name.
-        """
-        self.settings = replace(self.settings, **changes)
 
     def detect(self, image: AnyImage) -> Faces:
         """Find faces, best score first, with keypoints.
