@@ -30,7 +30,7 @@ class RunConfig:
     """Directory of the run. The same command on it again resumes."""
     init: Path | None = None
     """Weights to start from (.safetensors), or an exported model (.onnx); a narrower network is
-    widened."""
+    widened, and one that was widened can be made narrow again."""
     network: NetworkConfig = field(default_factory=NetworkConfig)
     """`--backbone NAME` is short for `--network.backbone NAME`, `--width N` alike."""
     crop: Fit = "pad"

@@ -29,7 +29,7 @@ class DegradeConfig:
     motion: float = 0.1
     """Blur along a line: the head or the camera moves."""
     exposure: float = 0.8
-    """Brightness and contrast."""
+    """Brightness and contrast, as photos have them."""
     tint: float = 0.8
     """Gamma and white balance."""
     saturation: float = 0.4
@@ -40,6 +40,8 @@ class DegradeConfig:
     """As a driver camera sees: grey, lit from beside the lens, what is behind in the dark."""
     noise: float = 0.3
     """Gaussian sensor noise."""
+    sharpen: float = 0.25
+    """As most cameras do: edges get more contrast."""
     resample: float = 0.35
     """Fewer pixels, then enlarged again: a distant face."""
     compress: float = 0.25
@@ -106,10 +108,17 @@ def motion(crop: Image, rng: np.random.Generator) -> Image:
 
 
 def exposure(crop: Image, rng: np.random.Generator) -> Image:
-    """Brightness, and contrast about the mean."""
-    gain, contrast = rng.uniform(0.6, 1.4), rng.uniform(0.55, 1.4)
-    mean = float(np.mean(cv2.mean(crop)[:3]))
-    levels = (mean + (_LEVELS - mean) * contrast) * gain
+    """Brightness and contrast: what the camera made of the scene, whatever the crop had before.
+
+    Mean and standard deviation of the grey levels are drawn as those of face crops in photos are
+    spread; rendered heads are darker and have two thirds of their contrast. Black stays black,
+    because it is what lies outside the image.
+    """
+    mean, spread = (float(np.mean(part[:3])) for part in cv2.meanStdDev(crop))
+    wanted = rng.normal(115.0, 38.0)
+    contrast = 50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0)
+    levels = np.clip(wanted, 25.0, 230.0) + (_LEVELS - mean) * np.clip(contrast, 0.4, 3.0)
+    levels[0] = 0.0
     return np.asarray(cv2.LUT(crop, _as_table(levels)), np.uint8)
 
 
@@ -172,6 +181,13 @@ def noise(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.add(crop, values, dtype=cv2.CV_8U), np.uint8)
 
 
+def sharpen(crop: Image, rng: np.random.Generator) -> Image:
+    """Unsharp mask: the difference from a blurred crop is added."""
+    sigma, amount = rng.uniform(0.6, 1.6) * len(crop) / CROP_SIZE, rng.uniform(0.3, 1.5)
+    blurred = cv2.GaussianBlur(crop, (0, 0), sigma)
+    return np.asarray(cv2.addWeighted(crop, 1.0 + amount, blurred, -amount, 0.0), np.uint8)
+
+
 def resample(crop: Image, rng: np.random.Generator) -> Image:
     """As if the face had been 20 to 100 pixels wide in the image."""
     size = len(crop)
@@ -202,6 +218,7 @@ STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "grey": grey,
     "infrared": infrared,
     "noise": noise,
+    "sharpen": sharpen,
     "resample": resample,
     "compress": compress,
 }

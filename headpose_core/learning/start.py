@@ -12,7 +12,7 @@ from headpose_core.learning.network import HeadPoseNet, load_weights
 from headpose_core.learning.pool import FacePool
 from headpose_core.learning.restore import restore_network
 from headpose_core.learning.teachers import CachedTeachers, Teachers
-from headpose_core.learning.widen import widen
+from headpose_core.learning.widen import narrow, widen
 
 TEACHER_CACHE = "teachers.cache"
 # Measured with PyTorch 2.13: 4 to 7 end in a segmentation fault of the backward pass.
@@ -33,7 +33,7 @@ def open_pool(config: RunConfig) -> FacePool:
 
 
 def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
-    """A new network, or the one of `config.init`, made wider where the config asks for it.
+    """A new network, or the one of `config.init`, made wider or narrower as the config asks.
 
     Raises ValueError for a network that cannot be trained.
     """
@@ -51,7 +51,8 @@ def initial_network(config: RunConfig, faces: FacePool) -> HeadPoseNet:
         network = restore_network(config.init, crops)
     else:
         network, _ = load_weights(config.init)
-    return widen(network, config.network)
+    change = narrow if width < network.config.width else widen
+    return change(network, config.network)
 
 
 def open_teachers(config: RunConfig, device: torch.device) -> Teachers | None:

@@ -3,7 +3,8 @@
 
 A network of half the width trains four times as fast. Where compute is what is short, most views
 are spent on it, and the wide network starts from what it has learned: the same function, with
-room to improve.
+room to improve. `narrow` is the way back, so that the next round of cheap training can begin
+where the last wide network ended.
 """
 
 from __future__ import annotations
@@ -32,9 +33,7 @@ def widen(narrow: HeadPoseNet, config: NetworkConfig, seed: int = 0) -> HeadPose
     old, new = narrow.config, config.completed()
     if old == new:
         return narrow
-    same = old.backbone == new.backbone and old.backbone in WIDENABLE
-    fits = same or (old.backbone, new.backbone) == ("lite", "resnet18")
-    if not fits or old.depths != new.depths or new.width % old.width:
+    if not _fits(old, new):
         raise ValueError(
             f"expected a multiple of {old.width} channels and a backbone that fits to start from "
             f"{old}, got {new}; {', '.join(WIDENABLE)} can be widened, and lite to resnet18"
@@ -48,6 +47,48 @@ def widen(narrow: HeadPoseNet, config: NetworkConfig, seed: int = 0) -> HeadPose
     }
     wide.load_state_dict(tensors)
     return wide
+
+
+def narrow(wide: HeadPoseNet, config: NetworkConfig) -> HeadPoseNet:
+    """Network of `config` out of one that was widened: copies of a channel become one again.
+
+    Copies that have parted since are averaged; a stem of 3x3 is the middle of one of 7x7. Of a
+    network that was never widened little is left. Raises ValueError where `widen` would, the
+    other way round.
+    """
+    old, new = wide.config, config.completed()
+    if not _fits(new, old):
+        raise ValueError(
+            f"expected a divisor of {old.width} channels and a backbone that fits to start from "
+            f"{old}, got {new}; {', '.join(WIDENABLE)} can be narrowed, and resnet18 to lite"
+        )
+    small = HeadPoseNet(config)
+    source = wide.state_dict()
+    tensors = {
+        name: _gather(source[name], like.shape) for name, like in small.state_dict().items()
+    }
+    small.load_state_dict(tensors)
+    return small.eval()
+
+
+def _fits(narrow: NetworkConfig, wide: NetworkConfig) -> bool:
+    """Whether the one can be widened into the other; both are completed."""
+    same = narrow.backbone == wide.backbone and narrow.backbone in WIDENABLE
+    fits = same or (narrow.backbone, wide.backbone) == ("lite", "resnet18")
+    return fits and narrow.depths == wide.depths and wide.width % narrow.width == 0
+
+
+def _gather(tensor: Tensor, shape: torch.Size) -> Tensor:
+    """The inverse of `_spread`: mean over copied outputs, sum over copied inputs."""
+    if tensor.shape == shape:
+        return tensor
+    tensor = tensor.unflatten(0, (-1, shape[0])).mean(dim=0)
+    if tensor.ndim > 1:
+        tensor = tensor.unflatten(1, (-1, shape[1])).sum(dim=1)
+    if tensor.ndim == 4 and shape[-1] < tensor.shape[-1]:
+        rim = (tensor.shape[-1] - shape[-1]) // 2
+        tensor = tensor[..., rim:-rim, rim:-rim]
+    return tensor
 
 
 def _spread(tensor: Tensor, shape: torch.Size, generator: torch.Generator) -> Tensor:

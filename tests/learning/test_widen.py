@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig
-from headpose_core.learning.widen import widen
+from headpose_core.learning.widen import narrow, widen
 from tests.learning.trained import some_crops, trained
 
 
@@ -27,6 +27,26 @@ def test_widening_keeps_the_function(narrow: NetworkConfig, wide: NetworkConfig)
     large = widen(small, wide).eval()
     assert large.config == wide.completed()
     torch.testing.assert_close(large(some_crops()), small(some_crops()), atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        (NetworkConfig("resnet18", 8), NetworkConfig("resnet18", 24)),
+        (NetworkConfig("lite", 8), NetworkConfig("resnet18", 16)),
+        (NetworkConfig("resnet101", 4, (1, 2, 1, 1)), NetworkConfig("resnet101", 8, (1, 2, 1, 1))),
+    ],
+)
+def test_narrowing_undoes_widening(small: NetworkConfig, large: NetworkConfig) -> None:
+    before = trained(small)
+    after = narrow(widen(before, large), small)
+    torch.testing.assert_close(after(some_crops()), before(some_crops()), atol=1e-4, rtol=1e-4)
+
+
+def test_a_network_that_was_not_widened_from_such_a_one_is_not_narrowed() -> None:
+    wide = HeadPoseNet(NetworkConfig("lite", 16))
+    with pytest.raises(ValueError, match="expected a divisor of 16 channels and a backbone"):
+        narrow(wide, NetworkConfig("resnet18", 8))
 
 
 def test_copies_of_a_channel_part_when_the_wide_network_learns() -> None:
