@@ -34,6 +34,10 @@ class FaceFinder:
     """Finds the faces of an image stream without asking the detector each time."""
 
     def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Ask the detector in the next image: what is known says nothing about that one."""
         self._known: _Known | None = None
 
     def find(self, detector: FaceDetector, image: AnyImage, every: int, max_faces: int) -> Faces:
@@ -41,9 +45,10 @@ class FaceFinder:
 
         Between detections boxes move but keep their size, the scores are the detector's times the
         correlation, and no new face is found; while there is none, the detector looks each time.
+        Between images that do not follow one another, or of different sizes, call ``reset``.
         """
         known = self._known
-        if known and known.age + 1 < every and image.shape == known.shape:
+        if known and known.age + 1 < every:
             found = _follow(image, known)
             if found is not None:
                 return found
@@ -52,7 +57,7 @@ class FaceFinder:
         if every > 1 and len(faces):
             inner = slice(_REACH, -_REACH)
             pictures = [grey[inner, inner] for grey in _surroundings(image, faces.boxes)]
-            self._known = _Known(faces, pictures, image.shape)
+            self._known = _Known(faces, pictures)
         return faces
 
 
@@ -63,7 +68,6 @@ class _Known:
 
     faces: Faces
     pictures: list[NDArray[np.uint8]]
-    shape: tuple[int, ...]
     age: int = 0
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -86,6 +87,12 @@ class HeadPosePipeline:
         self._filter = OrientationFilter()
         self._view: _View | None = None
 
+    def reset(self) -> None:
+        """Forget all faces: in the next image they are looked for, and their ids are new."""
+        self._finder.reset()
+        if self.tracker:
+            self.tracker.reset()
+
     def __call__(
         self,
         image: AnyImage,
@@ -103,6 +110,9 @@ class HeadPosePipeline:
         """
         check_image(image)
         config, stages = self.config, _Stopwatch()
+        corrected = config.perspective_correction and is_calibrated(camera)
+        onto_rays = camera if corrected else None
+        self._look(_View(stamp_s, image.shape[:2], onto_rays, camera_orientation is None))
 
         faces = self._finder.find(self.detector, image, config.detect_every, config.max_faces)
         stages.lap("detect")
@@ -118,14 +128,12 @@ class HeadPosePipeline:
         covariances = rotation.orientation_covariance(estimate.mean_deg, estimate.std_deg)
         stages.lap("decode")
 
-        corrected = config.perspective_correction and is_calibrated(camera)
-        self._look(image.shape[:2], camera if corrected else None, camera_orientation is None)
         tracks = (
             self.tracker.update(stamp_s, faces.boxes) if self.tracker else _NO_TRACK * len(faces)
         )
         stages.lap("track")
 
-        R_ray = _rotations_onto_rays(faces.boxes, camera if corrected else None)
+        R_ray = _rotations_onto_rays(faces.boxes, onto_rays)
         orientations, covariances = R_ray @ rotations, R_ray @ covariances @ _transposed(R_ray)
         if self.tracker:
             ids = [track.face_id for track in tracks]
@@ -160,26 +168,32 @@ class HeadPosePipeline:
         stages.lap("place")
         return Frame(stamp_s, heads, stages.times_ms)
 
-    def _look(self, size: tuple[int, ...], camera: Camera | None, fixed: bool) -> None:
-        """Begin anew when another camera looks, or the same one is known in another way.
+    def _look(self, view: _View) -> None:
+        """Begin anew when another camera looks, or at another time, or it is known in another way.
 
-        Boxes in images of another size are in other places: then the tracks end. Orientations by
-        another calibration, or in another frame, are others: then the filter begins anew.
+        Boxes in images of another size are in other places: then the tracks end. When time goes
+        back, or so much is missing that tracks end by themselves, no face is near its old place.
+        Orientations by another calibration, or in another frame, are others: then the filter
+        begins anew.
         """
-        view, self._view = self._view, _View(size, camera, fixed)
-        if view is None:
+        last, self._view = self._view, view
+        if last is None:
             return
-        if self.tracker and view.size != size:
-            self.tracker.reset()
-        if view.fixed != fixed or not same_calibration(view.camera, camera):
+        longest_gap_s = self.tracker.settings.max_gap_s if self.tracker else math.inf
+        if view.size != last.size:
+            self.reset()
+        elif not 0.0 <= view.stamp_s - last.stamp_s <= longest_gap_s:
+            self._finder.reset()
+        if view.fixed != last.fixed or not same_calibration(view.camera, last.camera):
             self._filter.reset()
 
 
 @dataclass(frozen=True)
 class _View:
-    """How the last image was looked at: its (H, W), the camera that turned its poses, whether the
+    """How an image was looked at: when, its (H, W), the camera that turned its poses, whether the
     camera stands still."""
 
+    stamp_s: float
     size: tuple[int, ...]
     camera: Camera | None
     fixed: bool

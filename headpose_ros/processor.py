@@ -169,7 +169,7 @@ class ImageProcessor:
         """The camera of this image, if its calibration can be used; tracks end with the camera."""
         if self._forget_tracks or self._frame_id not in (None, header.frame_id):
             self._forget_tracks = False
-            self._pipeline.tracker.reset()
+            self._pipeline.reset()
         camera, self._frame_id = self._camera, header.frame_id
         self._image_size = image.shape[1], image.shape[0]
         if problem := calibration_problem(camera, self._image_size):

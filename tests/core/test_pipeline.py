@@ -236,20 +236,58 @@ def test_settings_out_of_range_are_refused_with_the_range(wrong):
         PipelineConfig(**wrong)
 
 
+NOISE = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
+
+
+class Counting(GivenBoxes):
+    """A detector that counts how often it is asked."""
+
+    calls = 0
+
+    def detect(self, image):
+        self.calls += 1
+        return super().detect(image)
+
+
 def test_faces_are_looked_for_every_so_often(model):
-    asked = []
-
-    class Detector:
-        def detect(self, image):
-            asked.append(image)
-            return GivenBoxes(BOXES[1:2]).detect(image)
-
+    detector = Counting(BOXES[1:2])
     pipeline = HeadPosePipeline(
-        Detector(), model, Tracker(), PipelineConfig(detect_every=3, max_faces=1)
+        detector, model, Tracker(), PipelineConfig(detect_every=3, max_faces=1)
     )
-    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), np.uint8)
-    heads = [pipeline(noise, number / 30).heads[0] for number in range(7)]
-    assert len(asked) == 3
+    heads = [pipeline(NOISE, number / 30).heads[0] for number in range(7)]
+    assert detector.calls == 3
     assert {head.face_id for head in heads} == {heads[0].face_id}
     for head in heads:
         np.testing.assert_allclose(head.box, BOXES[1], atol=0.5)
+
+
+@pytest.mark.parametrize(
+    ("stamp_s", "image", "known"),
+    [
+        (10.1, NOISE, True),
+        (10.0, NOISE, True),  # a camera without a clock
+        (9.9, NOISE, False),  # a bag that loops
+        (10.6, NOISE, False),  # longer than a track may be missing
+        (10.1, NOISE[:, :600], False),
+    ],
+)
+def test_where_tracks_end_faces_are_looked_for_anew(model, stamp_s, image, known):
+    detector = Counting(BOXES[1:2])
+    pipeline = HeadPosePipeline(
+        detector, model, Tracker(max_gap_s=0.5), PipelineConfig(detect_every=100)
+    )
+    (first,) = pipeline(NOISE, 10.0).heads
+    (head,) = pipeline(image, stamp_s).heads
+    assert (detector.calls == 1) == (head.face_id == first.face_id) == known
+
+
+def test_a_reset_forgets_all_faces(model):
+    detector = Counting(BOXES[1:2])
+    for tracker in (Tracker(), None):
+        detector.calls = 0
+        pipeline = HeadPosePipeline(detector, model, tracker, PipelineConfig(detect_every=100))
+        (first,) = pipeline(NOISE, 0.0).heads
+        pipeline.reset()
+        (head,) = pipeline(NOISE, 0.1).heads
+        assert detector.calls == 2
+        assert (head.face_id != first.face_id) == (tracker is not None)
