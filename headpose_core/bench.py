@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     entries = open_entries(files, backends, args.device, precisions, args.threads, say)
     if not entries:
         raise DeviceError(f"nothing left to measure on '{args.device}'")
-    entries += open_peers(args.peer, args.peer_files, 1)
+    entries += open_peers(args.peer, args.peer_files, args.threads)
     results = measure_models(entries, batches, floors, args.seconds / 2 / len(batches))
     model = HeadPoseModel.load(
         files[0],
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         progress=say,
     )
     work = entries[0].multiply_adds
-    frames = FrameBench(model, work, YuNet(threads=args.threads), floors)
+    frames = FrameBench(model, work, YuNet(threads=args.threads), floors, args.threads)
     kinds = [(size, count) for size in SIZES for count in COUNTS]
     stages = [
         stage

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,9 +30,13 @@ class Floors:
     int8: float
     copy: float
 
-    def compute_ms(self, multiply_adds: float, precision: str) -> float:
-        """The least time for so many multiply-adds."""
-        return multiply_adds / (self.int8 if precision == "int8" else self.fp32)
+    def compute_ms(self, multiply_adds: float, precision: str, threads: int) -> float:
+        """The least time for so many multiply-adds on so many cores.
+
+        NaN in another precision than fp32 and int8: its peak is not measured.
+        """
+        peak = {"fp32": self.fp32, "int8": self.int8}.get(precision, math.nan)
+        return multiply_adds / peak / threads
 
     def copy_ms(self, count: float) -> float:
         """The least time to copy so many bytes."""

@@ -25,7 +25,7 @@ class Result:
     """One network on one backend.
 
     ms_per_face: of the quickest call; median_ms: of the middle one, a face. floor_ms: what its
-    multiply-adds take at this core's peak; NaN where that is not known.
+    multiply-adds take at the peak of as many cores as threads; NaN where that is not known.
     """
 
     model: str
@@ -127,7 +127,7 @@ def measure_models(
         work = {i: _call(entry, crops[entry.side]) for i, entry in enumerate(entries)}
         for i, timing in interleaved(work, seconds).items():
             entry = entries[i]
-            floor = floors.compute_ms(entry.multiply_adds, entry.precision) / entry.threads
+            floor = floors.compute_ms(entry.multiply_adds, entry.precision, entry.threads)
             ours = (entry.model, entry.backend, entry.precision, entry.threads, batch)
             results.append(Result(*ours, timing.best / batch, timing.median / batch, floor))
     return results

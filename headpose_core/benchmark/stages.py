@@ -26,6 +26,7 @@ from headpose_core.yunet import YuNet, find_yunet
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 COUNTS = (1, 4, 8)
 TOTAL = "total"
+_PROCESSOR = "processor"
 _PROBE = 64  # side of the image on which work is counted [px]
 _FACE = 0.25  # side of a face over the height of the image
 STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
@@ -36,7 +37,8 @@ class Stage:
     """Median milliseconds of one stage of one kind of frame.
 
     share: of the whole frame. floor_ms, ratio: what it could not go below, and ms over that; None
-    where nothing bounds it. "total" has the processor time of all threads in ``cpu_ms``.
+    where nothing bounds it. "total" has the processor time of a frame in ``cpu_ms``, of all
+    threads.
     """
 
     width: int
@@ -69,14 +71,14 @@ class KnownFaces:
 class FrameBench:
     """The pipeline on camera frames, from a message to a message, without DDS between them.
 
-    pose_work: multiply-adds of the pose network for a face.
+    pose_work: multiply-adds of the pose network for a face. threads: of each network.
     """
 
     def __init__(
-        self, model: HeadPoseModel, pose_work: float, detector: YuNet, floors: Floors
+        self, model: HeadPoseModel, pose_work: float, detector: YuNet, floors: Floors, threads: int
     ) -> None:
         self._model, self._pose_work = model, pose_work
-        self._detector, self._floors = detector, floors
+        self._detector, self._floors, self._threads = detector, floors, threads
 
     def measure(self, size: tuple[int, int], faces: int, seconds: float) -> list[Stage]:
         """All stages of frames of this size (width, height) with so many faces."""
@@ -84,65 +86,64 @@ class FrameBench:
         known = KnownFaces(self._detector, spread_boxes(*size, faces))
         pipeline = HeadPosePipeline(known, self._model, Tracker())
         rows: list[dict[str, float]] = []
-        cpu: list[float] = []
         end = time.perf_counter() + seconds
         while len(rows) < 4 or time.perf_counter() < end:
-            start = time.process_time()
             rows.append(self._frame(pipeline, message, len(rows) / 30))
-            cpu.append((time.process_time() - start) * 1e3)
-        told = {name: float(np.median([row[name] for row in rows[1:]])) for name in STAGES}
+        told = {name: float(np.median([row[name] for row in rows[1:]])) for name in rows[0]}
+        cpu_ms = told.pop(_PROCESSOR)
         total = sum(told.values())
-        low = self._lowest(size, faces, told)
+        low = self._lowest(size, faces)
         stages = [
             Stage(*size, faces, name, ms, ms / total, low.get(name), _ratio(ms, low.get(name)))
             for name, ms in told.items()
         ]
         least = sum(low.values())
-        cpu_ms = float(np.median(cpu[1:]))
         return [*stages, Stage(*size, faces, TOTAL, total, 1.0, least, total / least, cpu_ms)]
 
     def _frame(self, pipeline: HeadPosePipeline, message: Any, stamp_s: float) -> dict[str, float]:
-        """One frame from its message to that of its heads: milliseconds by stage."""
-        marks = [time.perf_counter()]
+        """One frame from its message to that of its heads: milliseconds by stage, and of the
+        processor for all of them."""
+        marks = [_clocks()]
         received = SimpleNamespace(**{**vars(message), "data": bytearray(message.data)})
         view = view_from_message(received)
-        marks.append(time.perf_counter())
+        marks.append(_clocks())
         shrunk(view, self._detector.settings.max_side)
-        marks.append(time.perf_counter())
+        marks.append(_clocks())
         frame = pipeline(view, stamp_s)
-        marks.append(time.perf_counter())
+        marks.append(_clocks())
         head_pose_array(_make, frame, message.header, view.shape[1::-1])
-        marks.append(time.perf_counter())
-        receive, convert, _, publish = (np.diff(marks) * 1e3).tolist()
+        marks.append(_clocks())
+        (receive, convert, _, publish), busy = np.diff(marks, axis=0).T.tolist()
         took = frame.timings_ms
+        # The detector has shrunk the image once more: that counts once, in both times.
         return {
             "receive": receive,
             "convert": convert,
-            "detect": max(took["detect"] - convert, 0.0),  # the detector has shrunk it once more
+            "detect": max(took["detect"] - convert, 0.0),
             "crop": took["crop"],
             "infer": took["infer"],
             "decode": took["decode"],
             "track": sum(took.get(name, 0.0) for name in ("track", "filter", "place")),
             "publish": publish,
+            _PROCESSOR: sum(busy) - busy[1],
         }
 
-    def _lowest(
-        self, size: tuple[int, int], faces: int, told: dict[str, float]
-    ) -> dict[str, float]:
+    def _lowest(self, size: tuple[int, int], faces: int) -> dict[str, float]:
         """Milliseconds that each stage could not go below, of those that something bounds."""
         width, height = size
         zoom = min(1.0, self._detector.settings.max_side / max(size))
         small = (round(height * zoom) + 31) // 32 * 32, (round(width * zoom) + 31) // 32 * 32
         side = int(_FACE * height)
-        floors = self._floors
+        floors, threads = self._floors, self._threads
         lowest = {
             "receive": floors.copy_ms(3 * width * height),
             "convert": floors.copy_ms(3 * width * height),
-            "detect": floors.compute_ms(yunet_work(*small), "fp32"),
+            "detect": floors.compute_ms(yunet_work(*small), "fp32", threads),
             "crop": floors.copy_ms(3 * faces * side**2),
         }
         if self._model.device == "cpu":
-            lowest["infer"] = floors.compute_ms(faces * self._pose_work, self._model.precision)
+            work, precision = faces * self._pose_work, self._model.precision
+            lowest["infer"] = floors.compute_ms(work, precision, threads)
         return lowest
 
 
@@ -175,6 +176,11 @@ def yunet_work(height: int, width: int) -> int:
     data = with_input_size(read_model_file(find_yunet()), _PROBE, _PROBE)
     work = multiply_adds(data, {"input": np.zeros((1, 3, _PROBE, _PROBE), np.float32)})
     return work * height * width // _PROBE**2
+
+
+def _clocks() -> tuple[float, float]:
+    """Time and processor time of this process, milliseconds."""
+    return time.perf_counter() * 1e3, time.process_time() * 1e3
 
 
 def _ratio(ms: float, floor_ms: float | None) -> float | None:

@@ -24,11 +24,11 @@ def print_tables(
         f"one core's peak: {floors.fp32 / 1e6:.0f} (fp32) and {floors.int8 / 1e6:.0f} (int8) "
         f"GMAC/s; it copies {floors.copy / 1e6:.1f} GB/s\n"
     )
-    print(f"{'network':<24} {'backend':<18} {'':<5} batch  ms a face  speed  over floor")
+    print(f"{'network':<24} {'backend':<18} {'':<5} threads batch  ms a face  speed  over floor")
     for r in results:
         speed = results[0].ms_per_face / r.ms_per_face
         over = f"{r.ms_per_face / r.floor_ms:11.2f}" if r.floor_ms > 0 else ""
-        name = f"{r.model:<24} {r.backend:<18} {r.precision:<5} {r.batch:>5}"
+        name = f"{r.model:<24} {r.backend:<18} {r.precision:<5} {r.threads:>7} {r.batch:>5}"
         print(f"{name} {r.ms_per_face:10.3f} {speed:5.1f}x {over}")
     print(f"\nframes, with {network}")
     for stage in stages:

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,22 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from headpose_core.bench import main
-from headpose_core.benchmark import floors, timing
+from headpose_core.benchmark import floors, stages, timing
 from headpose_core.benchmark.floors import Floors, multiply_adds
-from headpose_core.benchmark.stages import COUNTS, SIZES, STAGES, spread_boxes, yunet_work
+from headpose_core.benchmark.models import Result
+from headpose_core.benchmark.stages import (
+    COUNTS,
+    SIZES,
+    STAGES,
+    FrameBench,
+    Stage,
+    spread_boxes,
+    yunet_work,
+)
 from headpose_core.benchmark.start import first_pose
 from headpose_core.benchmark.timing import interleaved
+from headpose_core.runtime import HeadPoseModel
+from headpose_core.yunet import YuNet
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -82,8 +95,16 @@ def test_the_peak_is_measured_by_real_products() -> None:
     (product,) = floors._product("MatMul", a.astype(np.float32), b.astype(np.float32))()
     np.testing.assert_allclose(product, a.astype(float) @ b, rtol=1e-5)
     told = Floors(fp32=10.0, int8=20.0, copy=4.0)
-    assert (told.compute_ms(100, "fp32"), told.compute_ms(100, "int8")) == (10.0, 5.0)
+    assert (told.compute_ms(100, "fp32", 1), told.compute_ms(100, "int8", 1)) == (10.0, 5.0)
+    assert told.compute_ms(100, "int8", 2) == 2.5
     assert told.copy_ms(8) == 2.0
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_there_is_no_floor_where_no_peak_was_measured(precision) -> None:
+    floor_ms = Floors(fp32=10.0, int8=20.0, copy=4.0).compute_ms(100, precision, 1)
+    result = Result("net", "openvino", precision, 1, 1, 2.0, 2.0, floor_ms)
+    assert result.record()["floor_ms"] is None
 
 
 def test_known_faces_lie_in_the_image_and_apart() -> None:
@@ -96,6 +117,32 @@ def test_known_faces_lie_in_the_image_and_apart() -> None:
             apart = np.abs(boxes[:, None, :2] - boxes[:, :2]).max(axis=2)
             side = boxes[0, 2] - boxes[0, 0]
             assert (apart + 1e9 * np.eye(count) >= side * 0.9).all()
+
+
+def a_frame(model_file: Path, threads: int = 1) -> dict[str, Stage]:
+    """Its stages by name, of 640x480 pixels with one face."""
+    model = HeadPoseModel.load(model_file, device="cpu")
+    frames = FrameBench(model, 1e6, YuNet(), Floors(1e6, 1e6, 1e6), threads)
+    return {stage.stage: stage for stage in frames.measure((640, 480), 1, seconds=0)}
+
+
+def test_floors_of_a_frame_are_those_of_as_many_cores(tiny_model_file) -> None:
+    one, two = a_frame(tiny_model_file, threads=1), a_frame(tiny_model_file, threads=2)
+    for stage in ("detect", "infer"):
+        assert two[stage].floor_ms == one[stage].floor_ms / 2
+    assert two["convert"].floor_ms == one["convert"].floor_ms  # one core copies
+
+
+def test_the_processor_time_of_a_frame_has_its_shrinking_once(tiny_model_file, monkeypatch):
+    """It is timed in a call of its own; the detector shrinks the image itself."""
+
+    def busy(*_: object) -> None:
+        end = time.process_time() + 0.5
+        while time.process_time() < end:
+            pass
+
+    monkeypatch.setattr(stages, "shrunk", busy)
+    assert a_frame(tiny_model_file)["total"].cpu_ms < 400
 
 
 def test_figures_as_json(tiny_model_file, capsys, monkeypatch) -> None:
@@ -111,15 +158,15 @@ def test_figures_as_json(tiny_model_file, capsys, monkeypatch) -> None:
     assert {result["batch"] for result in told["results"]} == {1, 8}
     for size in SIZES:
         for count in COUNTS:
-            stages = [
+            frame = [
                 s
                 for s in told["stages"]
                 if (s["width"], s["height"], s["faces"]) == (*size, count)
             ]
-            assert [s["stage"] for s in stages] == [*STAGES, "total"]
-            assert sum(s["share"] for s in stages[:-1]) == pytest.approx(1)
-            assert sum(s["ms"] for s in stages[:-1]) == pytest.approx(stages[-1]["ms"])
-            assert stages[-1]["cpu_ms"] > 0
+            assert [s["stage"] for s in frame] == [*STAGES, "total"]
+            assert sum(s["share"] for s in frame[:-1]) == pytest.approx(1)
+            assert sum(s["ms"] for s in frame[:-1]) == pytest.approx(frame[-1]["ms"])
+            assert frame[-1]["cpu_ms"] > 0
     assert told["machine"]["onnxruntime"]
 
 
@@ -127,8 +174,11 @@ def test_tables_with_a_peer(tiny_model_file, shared_dir, capsys, monkeypatch) ->
     monkeypatch.chdir(REPOSITORY)
     options = ["--peer", "benchmarks/peers/fsanet.toml"]
     options += ["--peer-files", str(shared_dir / "data/models"), "--backend", "onnxruntime"]
+    options += ["--threads", "2"]
     assert main(["--seconds", "0.2", "--model", str(tiny_model_file), *options]) == 0
     told = capsys.readouterr().out
+    for network in ("tiny", "FSA-Net"):  # all with the threads that were asked for
+        assert re.search(rf"^{network} +onnxruntime +fp32 +2 +8 ", told, re.MULTILINE)
     for expected in ("FSA-Net", "tiny", "GMAC/s", "1920x1080, faces: 8", "faces a second", "MB"):
         assert expected in told
 
