@@ -14,7 +14,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
-from headpose_core.compressed_images import image_from_compressed
+from headpose_core.compressed_images import view_from_compressed
 from headpose_core.errors import DeviceError, ImageError, ModelError
 from headpose_core.image_messages import view_from_message
 from headpose_core.image_view import AnyImage
@@ -151,7 +151,7 @@ class ImageProcessor:
     def _publish_heads(self, message: Picture) -> Frame | None:
         """What was published; None when the node was stopped meanwhile."""
         compressed = isinstance(message, CompressedImage)
-        image = (image_from_compressed if compressed else view_from_message)(message)
+        image = (view_from_compressed if compressed else view_from_message)(message)
         live = self._parameters.live()
         if live != self._live:
             apply_live(live, self._pipeline)

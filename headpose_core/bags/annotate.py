@@ -17,7 +17,7 @@ from headpose_core.bags.messages import Messages
 from headpose_core.bags.reader import Bag, Topic
 from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
 from headpose_core.bags.writer import BagWriter, write_bag
-from headpose_core.compressed_images import image_from_compressed
+from headpose_core.compressed_images import view_from_compressed
 from headpose_core.drawing import draw_heads
 from headpose_core.errors import ImageError
 from headpose_core.image_messages import view_from_message
@@ -179,7 +179,7 @@ class _Run:
         try:
             message = self.messages.deserialize(data, self.image_topic.type_name)
             is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
-            image = (image_from_compressed if is_compressed else view_from_message)(message)
+            image = (view_from_compressed if is_compressed else view_from_message)(message)
             camera = self._camera_of((image.shape[1], image.shape[0]))
             frame = self.pipeline(image, seconds(message.header.stamp), camera)
         except (SerdeError, ImageError) as error:

@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from headpose_core.compressed_images import image_from_compressed
+from headpose_core.compressed_images import view_from_compressed
 from headpose_core.errors import ImageError
 from headpose_core.report.recording import FaceTrack, Recording
 from headpose_core.types import Image
@@ -94,7 +94,7 @@ def _from_bag(path: Path, stamps: set[float]) -> Iterator[tuple[float, Image]]:
             stamp = seconds(message.header.stamp)
             if stamp in stamps:
                 try:
-                    yield stamp, image_from_compressed(message)
+                    yield stamp, view_from_compressed(message).rgb()
                 except ImageError:
                     continue  # a damaged picture: the page goes without it
 

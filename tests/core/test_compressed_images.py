@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from array import array
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headpose_core.compressed_images import image_from_compressed
+from headpose_core.compressed_images import view_from_compressed
 from headpose_core.errors import ImageError
 
 # Smooth, so that JPEG keeps it.
@@ -22,7 +25,7 @@ RAMP = np.arange(48, dtype=np.uint8)
 PICTURE = np.stack(np.broadcast_arrays(4 * RAMP[:, None], 3 * RAMP, np.uint8(90)), axis=-1)[:, :40]
 
 
-def message(data: bytes, name: str = "rgb8; jpeg compressed bgr8") -> SimpleNamespace:
+def message(data: Any, name: str = "rgb8; jpeg compressed bgr8") -> SimpleNamespace:
     return SimpleNamespace(format=name, data=data)
 
 
@@ -49,20 +52,31 @@ def png(width: int, height: int, data: bytes) -> bytes:
 
 
 def test_png_comes_back_as_it_was() -> None:
-    np.testing.assert_array_equal(image_from_compressed(message(PNG)), PICTURE)
-    np.testing.assert_array_equal(image_from_compressed(message(PNG + bytes(8))), PICTURE)
+    for data in (PNG, PNG + bytes(8)):
+        np.testing.assert_array_equal(view_from_compressed(message(data)).rgb(), PICTURE)
+
+
+@pytest.mark.parametrize("kind", [bytes, partial(array, "B"), partial(np.frombuffer, dtype="u1")])
+@pytest.mark.parametrize("data", [JPEG, PNG])
+def test_only_the_colours_that_are_looked_at_are_computed(data, kind, monkeypatch) -> None:
+    """Of the data of a bag or of ROS, which are not copied either."""
+    whole = view_from_compressed(message(data)).rgb()
+    monkeypatch.setattr(cv2, "cvtColor", None)
+    view = view_from_compressed(message(kind(data)))
+    assert view.shape == PICTURE.shape
+    np.testing.assert_array_equal(view.to_rgb(view.samples(7, 5, 20, 30)), whole[5:30, 7:20])
 
 
 @pytest.mark.parametrize("data", [JPEG, PROGRESSIVE, JPEG + bytes(100)])
 def test_jpeg_comes_back_nearly(data: bytes) -> None:
-    assert cv2.absdiff(image_from_compressed(message(data)), PICTURE).max() < 16
+    assert cv2.absdiff(view_from_compressed(message(data)).rgb(), PICTURE).max() < 16
 
 
 def test_grey_and_16_bits_become_rgb() -> None:
     grey = PICTURE[..., 0]
     for data in (encode(".png", grey), encode(".png", grey.astype(np.uint16) * 257)):
-        image = image_from_compressed(message(data, "mono16; png compressed"))
-        np.testing.assert_array_equal(image, np.dstack([grey] * 3))
+        view = view_from_compressed(message(data, "mono16; png compressed"))
+        np.testing.assert_array_equal(view.rgb(), np.dstack([grey] * 3))
 
 
 def test_the_orientation_of_a_photo_is_not_applied() -> None:
@@ -71,7 +85,7 @@ def test_the_orientation_of_a_photo_is_not_applied() -> None:
     exif = b"Exif\0\0" + tiff
     turned = JPEG[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + JPEG[2:]
     assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape == (40, 48, 3)
-    assert image_from_compressed(message(turned)).shape == (48, 40, 3)
+    assert view_from_compressed(message(turned)).shape == (48, 40, 3)
 
 
 def jpeg_of(width: int, height: int) -> bytes:
@@ -103,7 +117,7 @@ def jpeg_of(width: int, height: int) -> bytes:
 )
 def test_what_is_wrong_is_told(data: bytes, expected: str) -> None:
     with pytest.raises(ImageError, match=f"^compressed image 'rgb8.*{expected}"):
-        image_from_compressed(message(data))
+        view_from_compressed(message(data))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +138,7 @@ def test_whatever_is_in_it_there_is_an_image_or_an_error(
     for at in draw.draw(st.lists(st.integers(0, len(data) - 1), max_size=6)):
         data[at] = draw.draw(st.integers(0, 255))
     try:
-        image = image_from_compressed(message(bytes(data)))
+        image = view_from_compressed(message(bytes(data))).rgb()
     except ImageError:
         return
     assert image.dtype == np.uint8
