@@ -39,12 +39,12 @@ def view_from_compressed(message: Any) -> ImageView:
     """
     data = memoryview(message.data)
     name = f"compressed image '{message.format}' of {len(data)} bytes"
-    if data[: len(_PNG)] == _PNG:
+    begin = bytes(data[:8])
+    if begin == _PNG:
         width, height, whole = _png_header(data)
-    elif data[: len(_JPEG)] == _JPEG:
+    elif begin.startswith(_JPEG):
         width, height, whole = _jpeg_header(data)
     else:
-        begin = bytes(data[:8])
         raise ImageError(f"{name}: expected JPEG or PNG, got data that begin with {begin!r}")
     if not (width and height):
         raise ImageError(f"{name}: expected a size in its header, found none")
@@ -63,7 +63,7 @@ def view_from_compressed(message: Any) -> ImageView:
 
 def _png_header(data: memoryview) -> tuple[int, int, bool]:
     """Width, height, 0 when they are not there, and whether the data are whole."""
-    if data[12:16] != b"IHDR" or len(data) < 24:
+    if bytes(data[12:16]) != b"IHDR" or len(data) < 24:
         return 0, 0, False
     width, height = struct.unpack_from(">II", data, 16)
     return width, height, _PNG_END in bytes(data[-32:])  # some writers pad
