@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from headpose_core.benchmark.table import in_words
+
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
 STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
 Rows = Sequence[Sequence[object]]
@@ -33,9 +35,9 @@ def _sections(figures: dict[str, Any]) -> Iterator[str]:
     )
     yield "### Pose networks\n\n" + _networks(bench["results"])
     yield "![Networks beside their floors; a 720p frame by stage](images/performance.png)"
-    for name in ("bench", "bench_int8"):
+    for name in ("bench_default", "bench", "bench_int8"):
         if name in figures:
-            network = figures[name]["results"][0]["model"]
+            network = in_words(figures[name]["frames"])
             yield f"### A camera frame, stage by stage: {network}\n\n" + _stages(
                 figures[name]["stages"]
             )
@@ -176,8 +178,8 @@ def write_plot(figures: dict[str, Any], path: Path) -> None:
         left = [a + b for a, b in zip(left, took, strict=True)]
     frames.legend(frameon=False, fontsize=8)
     frames.invert_yaxis()
-    network = best["results"][0]["model"]
-    frames.set(xlabel="ms", ylabel="faces", title=f"A 720p frame, {network}")
+    network = in_words(best["frames"])
+    frames.set(xlabel="ms", ylabel="faces", title=f"A 720p frame\n{network}")
     for axes in (networks, frames):
         axes.spines[["top", "right"]].set_visible(False)
     figure.tight_layout()

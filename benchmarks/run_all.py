@@ -77,6 +77,7 @@ def steps(
 ) -> dict[str, Callable[[Path], None]]:
     """File of each step, and what writes it."""
     peers = ["--peer", PEER, "--peer-files", peer_files] if peer_files else []
+    onnxruntime = ["--backend", "onnxruntime"]
     best = ["--parameters", f"model:={files[1]}"]
     default = ["--parameters", f"model:={files[0]}", "backend:=onnxruntime"]
 
@@ -92,8 +93,9 @@ def steps(
         run("benchmarks.ros_latency", "--seconds", seconds, "--json", path, *options)
 
     return {
-        "bench.json": lambda path: bench(path, 100, "--model", *files, *peers),
-        "bench_int8.json": lambda path: bench(path, 40, "--model", files[1]),
+        "bench.json": lambda path: bench(path, 80, "--model", *files, *peers),
+        "bench_default.json": lambda path: bench(path, 30, "--model", files[0], *onnxruntime),
+        "bench_int8.json": lambda path: bench(path, 30, "--model", files[1]),
         "start.json": starts,
         "detect_every.json": lambda path: run("benchmarks.detect_every", "--json", path),
         "latency.json": lambda path: latency(path, 5, *best),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from headpose_core.benchmark.machine import machine, processor
 from headpose_core.benchmark.models import Result, measure_models, open_entries, open_peers
 from headpose_core.benchmark.stages import COUNTS, SIZES, FrameBench, Stage
 from headpose_core.benchmark.start import first_pose
-from headpose_core.benchmark.table import print_tables
+from headpose_core.benchmark.table import in_words, print_tables
 from headpose_core.errors import DeviceError
 from headpose_core.options import positive, say
 from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
@@ -84,11 +84,12 @@ def run(args: argparse.Namespace) -> int:
         for stage in frames.measure(size, count, args.seconds / 2 / len(kinds))
     ]
     start = first_pose(files[0], model.device, model.backend)
+    network = _network(files[0], model, args.threads)
     if args.json:
-        print(json.dumps(_record(results, stages, start, floors), indent=1, allow_nan=False))
+        told = _record(results, stages, network, start, floors)
+        print(json.dumps(told, indent=1, allow_nan=False))
     else:
-        told = f"{model.metadata.name} on {model.backend} ({model.device}, {model.precision})"
-        print_tables(results, stages, start, floors, told)
+        print_tables(results, stages, start, floors, in_words(network))
     return 0
 
 
@@ -101,12 +102,23 @@ def _quick_backends(device: str) -> list[str]:
     ]
 
 
+def _network(file: Path, model: HeadPoseModel, threads: int) -> dict[str, Any]:
+    """What ran the frames, as JSON."""
+    got = {name: getattr(model, name) for name in ("backend", "device", "precision")}
+    return {"model": file.stem, **got, "threads": threads}
+
+
 def _record(
-    results: Sequence[Result], stages: Sequence[Stage], start: dict[str, float], floors: Floors
+    results: Sequence[Result],
+    stages: Sequence[Stage],
+    network: Mapping[str, Any],
+    start: dict[str, float],
+    floors: Floors,
 ) -> dict[str, Any]:
-    """Everything as JSON."""
+    """Everything as JSON. network: what ran the frames."""
     return {
         "results": [result.record() for result in results],
+        "frames": network,
         "stages": [stage.record() for stage in stages],
         "rss_mb": start["rss_mb"],
         "first_pose_s": start["first_pose_s"],

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from headpose_core.benchmark.floors import Floors
 from headpose_core.benchmark.machine import machine
@@ -38,6 +39,13 @@ def print_tables(
         cpu = f", processor {stage.cpu_ms:.2f} ms" if stage.cpu_ms else ""
         print(f"  {stage.stage:<8} {stage.ms:8.2f} ms {stage.share:6.1%} {over}{cpu}")
     print(f"\n{summary(results, stages, start)}")
+
+
+def in_words(network: Mapping[str, Any]) -> str:
+    """What ran the frames: the record of ``headpose bench --json``."""
+    threads = f", {network['threads']} threads" if network["threads"] > 1 else ""
+    where = f"{network['device']}, {network['precision']}{threads}"
+    return f"{network['model']} on {network['backend']} ({where})"
 
 
 def summary(results: Sequence[Result], stages: Sequence[Stage], start: dict[str, float]) -> str:

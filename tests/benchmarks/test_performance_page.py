@@ -27,6 +27,11 @@ def stages(ms: float) -> list[dict[str, Any]]:
     return [*rows, {**size, "stage": "total", "ms": 8 * ms, "ratio": 2.5, "cpu_ms": 7.0}]
 
 
+def frames(backend: str) -> dict[str, Any]:
+    told = {"model": "big", "backend": backend, "device": "cpu", "precision": "fp32"}
+    return {**told, "threads": 1}
+
+
 FIGURES: dict[str, Any] = {
     "bench": {
         "machine": {"processor": "Abacus (avx2)", "date": "2026-01-02", "numpy": "2.4.6"},
@@ -37,8 +42,10 @@ FIGURES: dict[str, Any] = {
             result("FSA-Net", "onnxruntime", 1, 3.0, None),
             result("FSA-Net", "onnxruntime", 8, 2.0, None),
         ],
+        "frames": frames("openvino"),
         "stages": stages(1.5),
     },
+    "bench_default": {"frames": frames("onnxruntime"), "stages": stages(2.5)},
     "start": [{"model": "big", "backend": "openvino", "first_pose_s": 0.61, "rss_mb": 145.4}],
     "latency": {
         "720p30raw": {
@@ -73,6 +80,25 @@ def test_the_page_has_the_figures_and_its_own_words(tmp_path: Path) -> None:
         assert text.count(row) == 1
     assert "Abacus (avx2)" in text
     assert "Without images: 0.3 % of a core." in text
+    # The default install beside the best one.
+    for backend, ms in (("onnxruntime", "2.50"), ("openvino", "1.50")):
+        heading = f"### A camera frame, stage by stage: big on {backend} (cpu, fp32)\n"
+        _, table = text.split(heading)
+        assert f"| 1280x720 | 1 | {ms} |" in table.partition("###")[0]
+
+
+def test_frames_are_measured_with_the_default_install_and_with_the_best_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[tuple[object, ...]] = []
+    monkeypatch.setattr(run_all, "run", lambda *arguments, into: ran.append(arguments))
+    files = [tmp_path / name for name in ("float.onnx", "int8.onnx")]
+    made = run_all.steps(tmp_path, files, None)
+    for name in ("bench_default.json", "bench_int8.json"):
+        made[name](tmp_path / name)
+    default, best = ([str(word) for word in arguments] for arguments in ran)
+    assert default[-4:] == ["--model", str(files[0]), "--backend", "onnxruntime"]
+    assert best[-2:] == ["--model", str(files[1])]  # on what is best here
 
 
 def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:

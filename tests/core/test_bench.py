@@ -147,7 +147,8 @@ def test_the_processor_time_of_a_frame_has_its_shrinking_once(tiny_model_file, m
 
 def test_figures_as_json(tiny_model_file, capsys, monkeypatch) -> None:
     monkeypatch.chdir(REPOSITORY)
-    assert main(["--json", "--seconds", "0.2", "--model", str(tiny_model_file)]) == 0
+    options = ["--model", str(tiny_model_file), "--backend", "onnxruntime"]
+    assert main(["--json", "--seconds", "0.2", *options]) == 0
     told = json.loads(capsys.readouterr().out)
     assert {"results", "stages", "rss_mb"} <= told.keys()
     for result in told["results"]:
@@ -168,6 +169,13 @@ def test_figures_as_json(tiny_model_file, capsys, monkeypatch) -> None:
             assert sum(s["ms"] for s in frame[:-1]) == pytest.approx(frame[-1]["ms"])
             assert frame[-1]["cpu_ms"] > 0
     assert told["machine"]["onnxruntime"]
+    assert told["frames"] == {
+        "model": "tiny",
+        "backend": "onnxruntime",
+        "device": "cpu",
+        "precision": "fp32",
+        "threads": 1,
+    }
 
 
 def test_tables_with_a_peer(tiny_model_file, shared_dir, capsys, monkeypatch) -> None:
