@@ -82,9 +82,9 @@ def _gather(tensor: Tensor, shape: torch.Size) -> Tensor:
     """The inverse of `_spread`: mean over copied outputs, sum over copied inputs."""
     if tensor.shape == shape:
         return tensor
-    tensor = tensor.unflatten(0, (-1, shape[0])).mean(dim=0)
+    tensor = torch.stack(tensor.chunk(tensor.shape[0] // shape[0])).mean(dim=0)
     if tensor.ndim > 1:
-        tensor = tensor.unflatten(1, (-1, shape[1])).sum(dim=1)
+        tensor = torch.stack(tensor.chunk(tensor.shape[1] // shape[1], dim=1)).sum(dim=0)
     if tensor.ndim == 4 and shape[-1] < tensor.shape[-1]:
         rim = (tensor.shape[-1] - shape[-1]) // 2
         tensor = tensor[..., rim:-rim, rim:-rim]

@@ -10,7 +10,8 @@ A shard is an .npz with these arrays (N images):
     detected   (N,) bool        the box is the detector's own (else fitted to its boxes)
     seed       (N,) int64       image number; with the run's seed it gives the image again
     group      (N,) int64       person number: one person's images are never split
-    sex, age, race, skin, glasses, mask, distance_m, shadow, landmarks (N,68,2) in context pixels
+    sex, age, race, skin, glasses, mask, distance_m, shadow, family (makehuman or ict), landmarks
+    (N,68,2) in context pixels
 
 The crop of run time is ``crop_faces(context, square_boxes(box))``.
 """
@@ -140,7 +141,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         "mask": person.mask_colour is not None,
         "distance_m": np.float32(scene.distance_m),
         "shadow": np.float32(scene.lighting.shadow),
-        "family": "makehuman",
+        "family": "ict" if "scan/mean" in person.weights else "makehuman",
     }
 
 
