@@ -74,8 +74,8 @@ def _load(path: Path, threads: int) -> Any:
     except ImportError as error:
         raise DeviceError(
             f"detector insightface: expected insightface 2 to be installed, got '{error}': "
-            "pip install --no-deps 'insightface>=2,<3' and pip install requests scikit-image onnx "
-            "(with what it requires it would overwrite OpenCV), or take the detector yunet"
+            "pip install --no-deps 'insightface>=2,<3' and pip install onnx requests scikit-image "
+            "tqdm (with what it requires it would overwrite OpenCV), or take the detector yunet"
         ) from error
     options = session_options(threads)
     try:

@@ -214,13 +214,14 @@ def test_without_insightface_the_error_says_how_to_get_it(
     tiny_model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "insightface.model_zoo", None)
-    with pytest.raises(DeviceError, match=r"pip install --no-deps 'insightface.*detector yunet"):
+    recipe = r"pip install --no-deps 'insightface>=2,<3'.* onnx requests scikit-image tqdm "
+    with pytest.raises(DeviceError, match=f"{recipe}.*detector yunet"):
         open_detector("insightface", tiny_model_file)
 
 
 @pytest.fixture(scope="module")
 def scrfd(shared_dir: Path) -> InsightFaceDetector:
-    pytest.importorskip("insightface", reason="needs insightface, which brings another OpenCV")
+    pytest.importorskip("insightface", reason="needs insightface, installed with --no-deps")
     return InsightFaceDetector(shared_dir / "data" / "models" / "scrfd_500m_kps.onnx")
 
 
