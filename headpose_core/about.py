@@ -19,7 +19,8 @@ from headpose_core.backends import DEVICES
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.onnx_file import describe
 from headpose_core.options import load_detector, load_model
-from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel, ModelMetadata
+from headpose_core.runtime import HeadPoseModel, ModelMetadata
+from headpose_core.shipped import shipped_models
 
 # Distributions that decide what is possible here.
 _PACKAGES = (
@@ -90,7 +91,7 @@ def _about(model: HeadPoseModel) -> dict[str, Any]:
 
 def _shipped_models() -> list[dict[str, Any]]:
     """What the files in the package say about themselves."""
-    files = sorted(DEFAULT_MODEL.parent.glob("*.onnx"))
+    files = shipped_models()
     read = (describe(path.read_bytes()).properties for path in files)
     return [
         {"file": str(path), **_plain(ModelMetadata.from_properties(properties))}

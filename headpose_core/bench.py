@@ -23,7 +23,8 @@ from headpose_core.benchmark.start import first_pose
 from headpose_core.benchmark.table import in_words, print_tables
 from headpose_core.errors import DeviceError
 from headpose_core.options import positive, say
-from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.runtime import HeadPoseModel
+from headpose_core.shipped import model_path, shipped_models
 from headpose_core.yunet import YuNet
 
 _IMAGE_BYTES = 3 * 1280 * 720
@@ -52,8 +53,7 @@ def add_parser(subcommands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print. Returns the exit status."""
-    shipped = sorted(DEFAULT_MODEL.parent.glob("*.onnx"), key=lambda file: file != DEFAULT_MODEL)
-    files = args.model or shipped
+    files = [model_path(name) for name in args.model] if args.model else shipped_models()
     on_cpu = args.device == "cpu"
     backends = args.backend or _quick_backends(args.device)
     # Half of the time for the networks, half for the frames.

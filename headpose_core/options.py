@@ -18,6 +18,7 @@ from types import FrameType
 from headpose_core.backends import ALL_DEVICES, DEVICES
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
+from headpose_core.shipped import shipped_models
 from headpose_core.tracking import Tracker
 from headpose_core.yunet import YuNet
 
@@ -26,7 +27,8 @@ def pipeline_options(max_faces: int) -> argparse.ArgumentParser:
     """A parent parser with what describes a pipeline; ``max_faces`` is a default."""
     options = argparse.ArgumentParser(add_help=False)
     add = options.add_argument_group("networks").add_argument
-    add("--model", type=Path, metavar="FILE", help="pose network, by default the shipped one")
+    shipped = ", ".join(file.stem for file in shipped_models())
+    add("--model", type=Path, metavar="FILE", help=f"pose network: a file, or one of {shipped}")
     add("--device", default="auto", choices=["auto", *ALL_DEVICES])
     add("--backend", default="auto", choices=["auto", *DEVICES], help="what runs the pose network")
     add("--no-cpu-fallback", action="store_true", help="fail when the device cannot be had")

@@ -35,6 +35,7 @@ from headpose_core.model_file import (
     check_signature,
 )
 from headpose_core.onnx_file import describe, read_model_file
+from headpose_core.shipped import DEFAULT_MODEL, model_path
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -44,8 +45,6 @@ __all__ = [
     "ModelMetadata",
     "PoseModel",
 ]
-
-DEFAULT_MODEL = Path(__file__).parent / "weights" / "ehpnet_resnet18.onnx"
 
 
 class PoseModel(Protocol):
@@ -103,7 +102,7 @@ class HeadPoseModel:
         engine_cache_dir: str | os.PathLike[str] | None = None,
         progress: Callable[[str], None] = lambda message: None,
     ) -> HeadPoseModel:
-        """Load a model file, by default the shipped one.
+        """Load a model by path or by the name of a shipped one, by default ehpnet_resnet18.
 
         device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda" or "tensorrt".
         backend: "auto" (on a CPU OpenVINO where it is installed, else ONNX Runtime),
@@ -121,7 +120,7 @@ class HeadPoseModel:
         if precision not in PRECISIONS:
             raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got '{precision}'")
         choices = candidates(backend, device, allow_cpu_fallback)
-        path = DEFAULT_MODEL if path is None else Path(path)
+        path = model_path(path)
         data = read_model_file(path)
         cache = default_cache_dir() if engine_cache_dir is None else Path(engine_cache_dir)
         request = Request(data, device, threads, precision, cache, progress)

@@ -15,6 +15,7 @@ from headpose_core.bins import decode
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.sessions import import_onnxruntime
+from headpose_core.shipped import DEFAULT_MODEL, model_path, shipped_models
 from tests.tiny_models import METADATA, tiny_model, write_external_model, write_tiny_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -102,6 +103,17 @@ def test_external_data_and_missing_files_are_refused(tmp_path) -> None:
         HeadPoseModel.load(write_external_model(tmp_path / "split.onnx"))
     with pytest.raises(ModelError, match="No such file"):
         HeadPoseModel.load(tmp_path / "absent.onnx")
+
+
+def test_a_shipped_model_can_be_asked_for_by_name(tmp_path, monkeypatch) -> None:
+    assert shipped_models()[0] == DEFAULT_MODEL == model_path()
+    for file in shipped_models():
+        assert model_path(file.stem) == file
+    with pytest.raises(ModelError, match=r"ehpnet_heavy: expected the path .* ehpnet_resnet18"):
+        HeadPoseModel.load("ehpnet_heavy")
+    monkeypatch.chdir(tmp_path)
+    Path("ehpnet_resnet18").touch()  # a file of that name comes first
+    assert model_path("ehpnet_resnet18") == Path("ehpnet_resnet18")
 
 
 def test_the_cpu_is_always_there(tiny_model_file) -> None:
