@@ -90,14 +90,16 @@ class _Face:
 class Tracker:
     """Gives each face an id and keeps it from image to image.
 
-    id_prefix: begins with a letter, then letters, digits and "_"; one per camera keeps ids apart.
-    The rest: see ``TrackerSettings``. Raises ValueError for anything else.
+    id_prefix: begins with a letter, then letters, digits and "_", no digit at the end; one per
+    camera keeps ids apart. The rest: see ``TrackerSettings``. Raises ValueError for anything else.
     """
 
     def __init__(self, max_gap_s: float = 0.3, min_hits: int = 2, id_prefix: str = "f") -> None:
-        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", id_prefix, re.ASCII):
+        # A number follows: after "cam" and "cam1" both would come to cam11.
+        if not re.fullmatch(r"[A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?", id_prefix, re.ASCII):
             raise ValueError(
-                f"id_prefix: expected a letter, then letters, digits or '_', got '{id_prefix}'"
+                "id_prefix: expected a letter, then letters, digits or '_', and no digit at the "
+                f"end, got '{id_prefix}'"
             )
         self.settings = TrackerSettings(max_gap_s, min_hits)
         self._prefix = id_prefix

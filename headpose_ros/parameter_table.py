@@ -132,9 +132,10 @@ PARAMETERS = (
     Parameter(
         "id_prefix",
         "f",
-        "What face ids begin with; one per camera keeps them apart.",
+        "What face ids begin with, not with a digit at its end, since a number follows; one per "
+        "camera keeps them apart.",
         AT_CONFIGURE,
-        pattern="[A-Za-z][A-Za-z0-9_]*",
+        pattern="[A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?",
     ),
     Parameter(
         "filter.frame",

@@ -266,7 +266,13 @@ def test_standing_stamps_do_not_collect_faces_without_end() -> None:
     assert len(tracker._faces) < 150
 
 
-@pytest.mark.parametrize("prefix", ["", "1f", "f-", "ü", "f\n", "f/"])
+@pytest.mark.parametrize("prefix", ["f", "left_f", "cam1_", "c2D"])
+def test_ids_are_a_prefix_and_a_number(prefix: str) -> None:
+    assert ids(Tracker(id_prefix=prefix), 0.0, LEFT) == [f"{prefix}1"]
+
+
+# With "cam" beside "cam1", the 11th face of one and the first of the other would both be cam11.
+@pytest.mark.parametrize("prefix", ["", "1f", "f-", "ü", "f\n", "f/", "cam1", "f_0"])
 def test_ids_must_be_names(prefix: str) -> None:
     with pytest.raises(ValueError, match="id_prefix: expected a letter"):
         Tracker(id_prefix=prefix)

@@ -66,6 +66,7 @@ REFUSED = [
     ("face_height", 1, "DOUBLE"),
     ("id_prefix", "1", "matches"),
     ("id_prefix", "", "matches"),
+    ("id_prefix", "cam1", "matches"),
     ("device", "gpu", "one of auto, tensorrt, cuda, cpu, got 'gpu'"),
     ("backend", "", "one of auto"),
     ("detector", "haar", "one of yunet, insightface"),
