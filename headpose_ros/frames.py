@@ -8,6 +8,7 @@ block; so this keeps them itself, one way with and without tf2_ros.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -16,10 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.qos import QoSDurabilityPolicy, QoSProfile
+from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from headpose_core.rotation import matrix_from_quaternion
+from headpose_ros.qos import overridable
 
 _KEEP_NS = 10 * 10**9
 # An image may be ahead of the newest transform by this: then that one holds.
@@ -36,6 +39,7 @@ class FixedFrame:
     """Listens to TF while it exists. ``orientation`` may be called from any thread.
 
     name: the frame that does not turn. problem: why the last ``orientation`` was not known, or "".
+    Raises RuntimeError for a qos_overrides parameter that is none.
     """
 
     def __init__(self, node: Node, name: str) -> None:
@@ -43,10 +47,13 @@ class FixedFrame:
         self._node, self._name = node, name
         self._rotations = Rotations()
         latched = QoSProfile(depth=100, durability=QoSDurabilityPolicy.TRANSIENT_LOCAL)
-        self._subscriptions = [
-            node.create_subscription(TFMessage, "/tf", self._take, QoSProfile(depth=100)),
-            node.create_subscription(TFMessage, "/tf_static", self._take_static, latched),
-        ]
+        self._subscriptions: list[Subscription] = []
+        try:
+            self._listen("/tf", self._take, QoSProfile(depth=100))
+            self._listen("/tf_static", self._take_static, latched)
+        except Exception:
+            self.destroy()
+            raise
 
     def orientation(self, header: Header) -> Matrix:
         """The axes (3, 3), as columns, of ``header.frame_id`` at its stamp; NaN when not known."""
@@ -66,6 +73,14 @@ class FixedFrame:
     def destroy(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
+
+    def _listen(self, topic: str, take: Callable[[TFMessage], None], qos: QoSProfile) -> None:
+        options = overridable()
+        self._subscriptions.append(
+            self._node.create_subscription(
+                TFMessage, topic, take, qos, qos_overriding_options=options
+            )
+        )
 
     def _take(self, message: TFMessage, *, static: bool = False) -> None:
         for child in self._rotations.add(message, static=static):

@@ -20,6 +20,7 @@ from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.image_view import AnyImage
 from headpose_core.types import Frame, Head
 from headpose_ros.images import message_from_image
+from headpose_ros.qos import overridable
 
 CROPPED_SIZE = 128
 _GONE_S = 1.0  # after which the topics of a face that is not seen are taken away
@@ -35,7 +36,11 @@ class _Face:
 
 
 class HriOutputs:
-    """The topics under /humans/faces. Raises ImportError, which says why, without hri_msgs."""
+    """The topics under /humans/faces. Raises ImportError, which says why, without hri_msgs.
+
+    The quality of service of ``tracked`` can be overridden. Those of a face cannot: ids are never
+    used again, so the parameters for them would grow without end.
+    """
 
     def __init__(self, node: Node) -> None:
         try:
@@ -46,7 +51,9 @@ class HriOutputs:
                 "or set publish_hri to false"
             ) from error
         self._node = node
-        self._tracked = node.create_publisher(self._msg.IdsList, "/humans/faces/tracked", 1)
+        self._tracked = node.create_publisher(
+            self._msg.IdsList, "/humans/faces/tracked", 1, qos_overriding_options=overridable()
+        )
         self._faces: dict[str, _Face] = {}
 
     def publish(self, frame: Frame, image: AnyImage, header: Header) -> None:

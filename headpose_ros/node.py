@@ -8,6 +8,7 @@ mailbox with one slot for a worker thread; the newest wins.
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -126,16 +127,29 @@ class HeadPoseNode(LifecycleNode):
         )
         for reason in model.passed_over:
             self.get_logger().info(f"passed over: {reason}")
-        frame = values["filter.frame"]
-        self._processor = ImageProcessor(
-            self,
-            self.parameters,
-            self._health,
-            pipeline,
-            Outputs(self, publish_hri=values["publish_hri"]),
-            FixedFrame(self, frame) if frame else None,
-            self._on_device_error,
-        )
+        self._processor = self._make_processor(pipeline)
+
+    def _make_processor(self, pipeline: HeadPosePipeline) -> ImageProcessor:
+        """With all that it needs, or an exception and nothing is left."""
+        values = self._configuration
+        with ExitStack() as undo:
+            outputs = Outputs(self, publish_hri=values["publish_hri"])
+            undo.callback(outputs.destroy)
+            frame = values["filter.frame"]
+            fixed_frame = FixedFrame(self, frame) if frame else None
+            if fixed_frame:
+                undo.callback(fixed_frame.destroy)
+            processor = ImageProcessor(
+                self,
+                self.parameters,
+                self._health,
+                pipeline,
+                outputs,
+                fixed_frame,
+                self._on_device_error,
+            )
+            undo.pop_all()
+        return processor
 
     def _listen(self) -> None:
         processor = self._processor

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+import math
 
 from rclpy.node import Node
-from rclpy.time import Time
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
@@ -18,7 +19,7 @@ from headpose_core.markers import HeadMarkers
 from headpose_core.types import Frame
 from headpose_ros.hri import HriOutputs
 from headpose_ros.images import message_from_image
-from headpose_ros.messages import head_pose_array, make, transforms
+from headpose_ros.messages import age_ms, head_pose_array, make, transforms
 from headpose_ros.msg import HeadPoseArray
 from headpose_ros.qos import newest_only, overridable
 
@@ -26,17 +27,22 @@ from headpose_ros.qos import newest_only, overridable
 class Outputs:
     """The publishers for heads; they exist while the node is configured.
 
-    publish_hri: the topics of REP-155 as well. Raises ImportError when hri_msgs is missing then.
+    publish_hri: the topics of REP-155 as well. Raises ImportError when hri_msgs is missing then,
+    RuntimeError for a qos_overrides parameter that is none.
     """
 
     def __init__(self, node: Node, *, publish_hri: bool = False) -> None:
         self._node = node
+        self._publishers: list[Publisher] = []
         self._hri = HriOutputs(node) if publish_hri else None
-        offer = partial(node.create_publisher, qos_overriding_options=overridable())
-        self._poses = offer(HeadPoseArray, "head_pose", 5)
-        self._tf = offer(TFMessage, "/tf", 100)
-        self._markers = offer(MarkerArray, "head_pose/markers", 5)
-        self._debug_image = offer(Image, "head_pose/debug_image", newest_only())
+        try:
+            self._poses = self._offer(HeadPoseArray, "head_pose", 5)
+            self._tf = self._offer(TFMessage, "/tf", 100)
+            self._markers = self._offer(MarkerArray, "head_pose/markers", 5)
+            self._debug_image = self._offer(Image, "head_pose/debug_image", newest_only())
+        except Exception:
+            self.destroy()
+            raise
         self._shown = HeadMarkers(make)
 
     def publish(self, frame: Frame, image: AnyImage, header: Header, *, with_tf: bool) -> None:
@@ -68,10 +74,16 @@ class Outputs:
         return self._poses.get_subscription_count()
 
     def destroy(self) -> None:
-        for publisher in (self._poses, self._tf, self._markers, self._debug_image):
+        for publisher in self._publishers:
             self._node.destroy_publisher(publisher)
         if self._hri:
             self._hri.destroy()
+
+    def _offer(self, kind: type, topic: str, qos: QoSProfile | int) -> Publisher:
+        options = overridable()
+        publisher = self._node.create_publisher(kind, topic, qos, qos_overriding_options=options)
+        self._publishers.append(publisher)
+        return publisher
 
     def _publish_tf(self, frame: Frame, header: Header) -> None:
         message = transforms(frame, header)
@@ -84,7 +96,5 @@ class Outputs:
 
     def _latency(self, frame: Frame, header: Header) -> str:
         text = f"{sum(frame.timings_ms.values()):.0f} ms"
-        if header.stamp.sec or header.stamp.nanosec:
-            age = self._node.get_clock().now() - Time.from_msg(header.stamp)
-            text += f", image {age.nanoseconds * 1e-6:.0f} ms old"
-        return text
+        age = age_ms(header.stamp, self._node.get_clock())
+        return text if math.isnan(age) else f"{text}, image {age:.0f} ms old"

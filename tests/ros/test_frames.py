@@ -9,12 +9,14 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from geometry_msgs.msg import Quaternion, TransformStamped
+from rclpy.node import Node
+from rclpy.qos import QoSReliabilityPolicy
 from scipy.spatial.transform import Rotation, Slerp
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
 from headpose_ros.frames import FixedFrame, Rotations
-from tests.ros.graph import Probe
+from tests.ros.graph import Probe, ros_parameters
 
 SECOND = 10**9
 RNG = np.random.default_rng(0)
@@ -211,3 +213,22 @@ def test_over_the_wire(probe: Probe) -> None:
     )
     assert frame.problem == ""
     frame.destroy()
+
+
+def test_quality_of_service_can_be_overridden(probe: Probe) -> None:
+    overrides = {
+        "qos_overrides./tf.subscription.reliability": "best_effort",
+        "qos_overrides./tf_static.subscription.depth": 7,
+    }
+    node = Node(
+        "listener",
+        namespace=probe.namespace,
+        context=probe.context,
+        parameter_overrides=ros_parameters(overrides),
+    )
+    FixedFrame(node, "base")
+    qos = {listener.topic_name: listener.qos_profile for listener in node.subscriptions}
+    assert qos["/tf"].reliability == QoSReliabilityPolicy.BEST_EFFORT
+    assert qos["/tf_static"].reliability == QoSReliabilityPolicy.RELIABLE
+    assert (qos["/tf"].depth, qos["/tf_static"].depth) == (100, 7)
+    node.destroy_node()

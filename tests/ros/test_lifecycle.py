@@ -17,10 +17,13 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rclpy.context import Context
+from rclpy.lifecycle import TransitionCallbackReturn
 
 from headpose_core.errors import DeviceError
 from headpose_core.runtime import HeadPoseModel
-from tests.ros.graph import NodeProcess, Probe, image_message
+from headpose_ros.node import HeadPoseNode
+from tests.ros.graph import NodeProcess, Probe, image_message, ros_parameters
 from tests.tiny_models import tiny_model
 
 Start = Callable[..., NodeProcess]
@@ -82,6 +85,24 @@ def test_shutdown_from_each_state(start: Start, probe: Probe, state: str) -> Non
     assert probe.change_state(f"{state}_shutdown")
     assert probe.state() == "finalized"
     assert node.end() == 0
+
+
+@pytest.mark.parametrize(
+    "topic", ["{namespace}/head_pose/debug_image.publisher", "/tf_static.subscription"]
+)
+def test_configuring_that_fails_leaves_nothing(
+    ros: Context, probe: Probe, tiny_model_file: Path, topic: str
+) -> None:
+    """The last publisher or subscription that it makes cannot be had: the others go, too."""
+    override = f"qos_overrides.{topic.format(namespace=probe.namespace)}.reliability"
+    parameters = {"model": str(tiny_model_file), "filter.frame": "base", override: "always"}
+    node = HeadPoseNode(
+        context=ros, namespace=probe.namespace, parameter_overrides=ros_parameters(parameters)
+    )
+    before = [*node.publishers, *node.subscriptions]
+    assert node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    assert [*node.publishers, *node.subscriptions] == before
+    node.destroy_node()
 
 
 def bright_model(path: Path, nodes: list[onnx.NodeProto], constants: dict[str, Any]) -> Path:

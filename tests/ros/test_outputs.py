@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, TransformStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -40,7 +41,14 @@ from headpose_ros.images import image_from_message
 from headpose_ros.messages import make
 from headpose_ros.outputs import Outputs
 from headpose_ros.qos import newest_only
-from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
+from tests.ros.graph import (
+    FRAME,
+    NodeProcess,
+    Probe,
+    camera_info,
+    image_message,
+    ros_parameters,
+)
 
 ANGLES, STD = (20.0, -10.0, 5.0), (3.0, 6.0, 2.0)
 POSITION = np.array([0.2, -0.1, 1.5])
@@ -240,6 +248,26 @@ def test_tracked_faces_as_rep155_has_them(probe: Probe, node: Node) -> None:
     probe.until(lambda: not node.count_publishers(f"{root}/tracked"), "all topics are gone")
 
 
+def test_quality_of_service_of_the_tracked_faces_can_be_overridden(probe: Probe) -> None:
+    """That of a face's own topics cannot: its parameters would stay when it goes."""
+    pytest.importorskip("hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace")
+    tracked = "/humans/faces/tracked"
+    node = Node(
+        "outputs",
+        namespace=probe.namespace,
+        context=probe.context,
+        parameter_overrides=ros_parameters({f"qos_overrides.{tracked}.publisher.depth": 7}),
+    )
+    outputs = HriOutputs(node)
+    outputs.publish(frame(head()), IMAGE, HEADER)
+    depths = {publisher.topic_name: publisher.qos_profile.depth for publisher in node.publishers}
+    assert depths[tracked] == 7
+    assert depths["/humans/faces/f1/roi"] == 1
+    overridable = {name.split(".")[0] for name in node.get_parameters_by_prefix("qos_overrides")}
+    assert overridable == {tracked}
+    node.destroy_node()
+
+
 def test_a_face_that_is_missed_once_keeps_its_topics(probe: Probe, node: Node) -> None:
     pytest.importorskip("hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace")
     outputs = HriOutputs(node)
@@ -278,6 +306,8 @@ def test_the_debug_image_tells_the_latency(probe: Probe, node: Node) -> None:
     header = Header(frame_id="camera", stamp=node.get_clock().now().to_msg())
     assert outputs._latency(frame(), header).startswith("7 ms, image ")
     assert outputs._latency(frame(), HEADER) == "7 ms"  # without a stamp there is no age
+    before_1970 = Header(stamp=Time(sec=-1))
+    assert outputs._latency(frame(), before_1970).startswith("7 ms, image ")
     received: list[Image] = []
     probe.node.create_subscription(Image, "head_pose/debug_image", received.append, newest_only())
     as_it_came = ImageView(IMAGE[..., ::-1], Encoding("bgr", cv2.COLOR_BGR2RGB, channels=3))
