@@ -168,8 +168,8 @@ class HeadPoseNode(LifecycleNode):
     def _stop_listening(self) -> None:
         if self._inputs:
             self._inputs.close()
+            self._inputs = None
             self._processor.stop()
-        self._inputs = None
 
     def _release(self) -> None:
         self._stop_listening()
@@ -219,16 +219,24 @@ class HeadPoseNode(LifecycleNode):
         self, request: SetBool.Request, response: SetBool.Response
     ) -> SetBool.Response:
         """Whether to listen while active; holds until it is called again."""
-        self._enabled = request.data
+        wanted = "enabled" if request.data else "disabled"
+        try:
+            self._enable(request.data)
+        except Exception as error:  # rclpy would leave the caller without an answer
+            response.message = f"cannot be {wanted}: {told(error)}"
+            self.get_logger().error(response.message)
+            return response
+        response.success, response.message = True, f"{wanted}, {self._state}"
+        return response
+
+    def _enable(self, enabled: bool) -> None:
         if self._state == "active":
-            if not request.data:
+            if not enabled:
                 self._stop_listening()
             elif self._inputs is None:
                 self._listen()
                 self._health.activated(time.monotonic())
-        response.success = True
-        response.message = f"{'enabled' if request.data else 'disabled'}, {self._state}"
-        return response
+        self._enabled = enabled
 
     def _publish_diagnostics(self) -> None:
         if self._inputs:

@@ -237,3 +237,19 @@ def test_services(
     assert probe.call("set_enabled", SetBool.Request(data=True)).success
     probe.until_ready()
     assert face() == "other1"
+
+
+def test_enabling_where_nothing_can_be_listened_to_is_answered_with_the_reason(
+    start: Start, probe: Probe
+) -> None:
+    override = f"qos_overrides.{probe.namespace}/image.subscription.reliability:=always"
+    start(probe.namespace, autostart=False, arguments=("-p", override))
+    assert probe.call("set_enabled", SetBool.Request(data=False)).success
+    assert probe.change_state("configure")
+    assert probe.change_state("activate")
+    answer = probe.call("set_enabled", SetBool.Request(data=True))
+    assert not answer.success
+    assert answer.message.startswith("cannot be enabled: ")
+    assert "always" in answer.message
+    probe.until_values(enabled="False", state="active")
+    assert probe.status.message == "disabled"
