@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from headpose_core.detection import open_detector
-from headpose_core.errors import DeviceError, ModelError
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.tracking import Tracker
+from headpose_ros.health import told
 
 Say = Callable[[str], None]
 
@@ -40,8 +40,8 @@ def take_over(pipeline: HeadPosePipeline, values: dict[str, Any], say: Say) -> s
         return "there is nothing else to run on"
     try:
         pipeline.model = _load_model(values, say, "cpu")
-    except (DeviceError, ModelError) as error:
-        return f"the CPU cannot take over: {error}"
+    except Exception as error:  # of a runtime, or for want of memory: any of them ends it
+        return f"the CPU cannot take over: {told(error)}"
     return ""
 
 

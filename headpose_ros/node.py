@@ -22,13 +22,13 @@ from headpose_core.errors import DeviceError
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.tracking import Tracker
 from headpose_ros.frames import FixedFrame
-from headpose_ros.health import Budget, Health
+from headpose_ros.health import Budget, Health, told
 from headpose_ros.inputs import Inputs
 from headpose_ros.lifecycle import answer_refused_transitions
 from headpose_ros.loading import load_pipeline, take_over
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters
-from headpose_ros.processor import ImageProcessor, told
+from headpose_ros.processor import ImageProcessor
 from headpose_ros.qos import overridable
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
@@ -252,6 +252,7 @@ class HeadPoseNode(LifecycleNode):
             name=f"{self.get_fully_qualified_name()}: head pose".lstrip("/"),
             state=self._state,
             listening=self._inputs is not None,
+            begun_s=self._processor.begun_s if self._processor else None,
             budget=Budget(self.parameters["latency_budget"], self.parameters["latency_grace"]),
             facts=facts,
         )

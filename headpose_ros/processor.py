@@ -3,27 +3,26 @@
 
 from __future__ import annotations
 
-import math
+import itertools
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
 from headpose_core.compressed_images import view_from_compressed
-from headpose_core.errors import DeviceError, ImageError, ModelError
+from headpose_core.errors import DeviceError
 from headpose_core.image_messages import view_from_message
 from headpose_core.image_view import AnyImage
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.types import Camera, Frame
 from headpose_ros.frames import FixedFrame
-from headpose_ros.health import Health
+from headpose_ros.health import Health, told
 from headpose_ros.inputs import Picture
-from headpose_ros.messages import calibration_problem, camera_from_message, seconds
+from headpose_ros.messages import age_ms, calibration_problem, camera_from_message, seconds
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters, apply_live
 from headpose_ros.worker import LatestWorker
@@ -59,20 +58,24 @@ class ImageProcessor:
         self._frame_id: str | None = None
         self._forget_tracks = False
         self._publishing = threading.Lock()
-        self._open = False
-        self._worker = LatestWorker(self._process)
+        # Which time between `start` and `stop` this is, 0 when it is none of them: an image that
+        # takes longer than it is waited for must not come out in the next one.
+        self._session = 0
+        self._sessions = itertools.count(1)
+        self._worker = LatestWorker(self._process, self._not_used)
 
     def start(self) -> None:
         """Take images. What is known of the camera is forgotten: another one may come."""
         self._camera = self._image_size = self._frame_id = None
-        self._open = True
+        self._session = next(self._sessions)
 
     def stop(self) -> None:
         """Nothing is published any more when this returns, whatever is still in work."""
         with self._publishing:
-            if self._open:
-                self._clear_outputs()
-            self._open = False
+            if not self._session:
+                return  # stopped before, and waited for what was in work
+            self._session = 0
+            self._clear_outputs()
         if self._worker.drain(_PATIENCE_S):
             self._health.image_dropped()
 
@@ -99,6 +102,11 @@ class ImageProcessor:
         """All faces are new in the next image."""
         self._forget_tracks = True
 
+    @property
+    def begun_s(self) -> float | None:
+        """When the image in work was begun, in seconds of the monotonic clock; None: none is."""
+        return self._worker.begun_s
+
     def facts(self) -> dict[str, Any]:
         """For the diagnostics."""
         model, fixed = self._pipeline.model, self._fixed_frame
@@ -121,21 +129,9 @@ class ImageProcessor:
                 raise  # else shut down in the middle of it
 
     def _process(self, message: Picture) -> None:
-        """Publish the heads in an image. Whatever is wrong with it, the next one is welcome."""
+        """Publish the heads in an image."""
         start = time.monotonic()
-        try:
-            frame = self._publish_heads(message)
-        except Exception as error:
-            if not self._node.context.ok():
-                return  # shut down in the middle of it
-            problem = told(error)
-            self._health.image_failed(problem)
-            self._node.get_logger().error(
-                f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
-            )
-            if isinstance(error, DeviceError) and self._open:
-                self._on_device_error(self._pipeline, error)
-            return
+        frame = self._publish_heads(message)
         if frame is None:
             self._health.image_dropped()
             return
@@ -144,12 +140,25 @@ class ImageProcessor:
             now,
             faces=len(frame.heads),
             processing_ms=(now - start) * 1e3,
-            age_ms=self._age_ms(message.header),
+            age_ms=age_ms(message.header.stamp, self._node.get_clock()),
             budget_ms=self._live["latency_budget"],
         )
 
+    def _not_used(self, error: BaseException) -> None:
+        """Say what was wrong with an image. Whatever it was, the next one is welcome."""
+        if not self._node.context.ok():
+            return  # shut down in the middle of it
+        problem = told(error)
+        self._health.image_failed(problem)
+        self._node.get_logger().error(
+            f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
+        )
+        if isinstance(error, DeviceError) and self._session:
+            self._on_device_error(self._pipeline, error)
+
     def _publish_heads(self, message: Picture) -> Frame | None:
         """What was published; None when the node was stopped meanwhile."""
+        session = self._session
         compressed = isinstance(message, CompressedImage)
         image = (view_from_compressed if compressed else view_from_message)(message)
         live = self._parameters.live()
@@ -160,7 +169,7 @@ class ImageProcessor:
         axes = self._fixed_frame.orientation(message.header) if self._fixed_frame else None
         frame = self._pipeline(image, seconds(message.header.stamp), camera, axes)
         with self._publishing:
-            if not self._open:
+            if not session or session != self._session:
                 return None
             self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
         return frame
@@ -179,15 +188,3 @@ class ImageProcessor:
             )
             return None
         return camera
-
-    def _age_ms(self, header: Header) -> float:
-        """From the stamp of an image until now; NaN when it has none."""
-        if not (header.stamp.sec or header.stamp.nanosec):
-            return math.nan
-        return (self._node.get_clock().now() - Time.from_msg(header.stamp)).nanoseconds * 1e-6
-
-
-def told(error: Exception) -> str:
-    """The text of an error; of one that is not the library's own, its name too."""
-    own = isinstance(error, (DeviceError, ImageError, ModelError))
-    return str(error) if own else f"{type(error).__name__}: {error}"

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import threading
+import time
+import traceback
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -15,22 +17,29 @@ class LatestWorker(Generic[Item]):
     """Runs ``work(item)`` for the newest item in a thread of its own, one at a time.
 
     An item that has not been begun when the next one comes is dropped: results are of the present
-    or not at all. ``work`` must not raise.
+    or not at all. What ``work`` raises goes to ``on_error``, in that thread, which then goes on.
     """
 
-    def __init__(self, work: Callable[[Item], None]) -> None:
-        self._work = work
+    def __init__(
+        self, work: Callable[[Item], None], on_error: Callable[[BaseException], None]
+    ) -> None:
+        self._work, self._on_error = work, on_error
         self._slot: list[Item] = []
         self._changed = threading.Condition()
-        self._busy = False
+        self._begun_s: float | None = None
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
         self._thread.start()
 
     @property
+    def begun_s(self) -> float | None:
+        """When the item in work was begun, in seconds of the monotonic clock; None: none is."""
+        return self._begun_s
+
+    @property
     def busy(self) -> bool:
         """Whether an item is in work."""
-        return self._busy
+        return self._begun_s is not None
 
     def put(self, item: Item) -> bool:
         """Hand over the newest item. Returns whether it took the place of one not yet begun."""
@@ -48,7 +57,7 @@ class LatestWorker(Generic[Item]):
         with self._changed:
             dropped = bool(self._slot)
             self._slot.clear()
-            self._changed.wait_for(lambda: not self._busy, patience_s)
+            self._changed.wait_for(lambda: not self.busy, patience_s)
         return dropped
 
     def stop(self, patience_s: float) -> bool:
@@ -57,7 +66,7 @@ class LatestWorker(Generic[Item]):
             self._stopping = True
             self._changed.notify_all()
         dropped = self.drain(patience_s)
-        if not self._busy:
+        if not self.busy:
             self._thread.join()
         return dropped
 
@@ -68,13 +77,21 @@ class LatestWorker(Generic[Item]):
                 if self._stopping:
                     return
                 item = self._slot.pop()
-                self._busy = True
+                self._begun_s = time.monotonic()
+            self._do(item)
+            with self._changed:
+                self._begun_s = None
+                self._changed.notify_all()
+
+    def _do(self, item: Item) -> None:
+        """Nothing gets out of here: a thread that ends would leave a mailbox that nobody reads."""
+        try:
+            self._work(item)
+        except BaseException as error:  # SystemExit, too, ends a thread, and without a word
             try:
-                self._work(item)
-            finally:
-                with self._changed:
-                    self._busy = False
-                    self._changed.notify_all()
+                self._on_error(error)
+            except BaseException:
+                traceback.print_exc()  # there is nobody else to tell
 
 
 def still_running() -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images made by chance: every encoding, size, step, byte order and amount of data."""
+"""Images made by chance: every encoding, size, step, byte order and amount of data, odd stamps."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ Start = Callable[..., NodeProcess]
 
 UNKNOWN = ("", "RGB8", "32FC1", "64FC4", "jpeg", "rgb8\n", "../etc", "bayer_rggb12", "\u00e9" * 50)
 MOST = 2**32 - 1
+SECONDS = (-1, 0, -(2**31), 2**31 - 1)  # of stamps
 
 
 def fuzzed(random: np.random.Generator) -> Image:
@@ -95,6 +96,8 @@ def test_images_by_chance(
     for number in range(count):
         message = fuzzed(random)
         message.header = image_message(face, 2 * number).header
+        if number % 10 == 0:
+            message.header.stamp.sec = SECONDS[number // 10 % len(SECONDS)]
         if is_image(message):
             good += 1
             assert probe.ask(message).header == message.header

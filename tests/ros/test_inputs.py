@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from builtin_interfaces.msg import Time
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -108,9 +109,9 @@ def test_a_camera_that_changes_in_mid_stream(
     fourth = ids(half, 3, frame_id="another_camera")
     assert fourth not in (first, second, third)
     assert len(ids(half, 4, frame_id="")) == 1
-    zero = image_message(half, 0).header.stamp
-    zero.sec = zero.nanosec = 0
-    assert ids(half, 0, stamp=zero) == ids(half, 0, stamp=zero)
+    for seconds in (0, -1, -(2**31)):  # none; before 1970, as of a clock that was never set
+        stamp = Time(sec=seconds)
+        assert ids(half, 0, stamp=stamp) == ids(half, 0, stamp=stamp)
 
     crowd = many_faces(astronaut, 10, 10)
     everybody = YuNet(max_side=2048).detect(crowd)

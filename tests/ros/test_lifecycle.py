@@ -197,12 +197,15 @@ def test_a_model_that_fails_ends_unconfigured_and_can_be_configured_again(
     assert probe.status.level == b"\x00"
 
 
-def failing_loader(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Models that are loaded for another device than the CPU fail at once; what is asked for."""
+def failing_loader(monkeypatch: pytest.MonkeyPatch, on_cpu: Exception | None = None) -> list[str]:
+    """Models that are loaded for another device than the CPU fail at once, those for the CPU
+    cannot be loaded if an error is given; what is asked for."""
     load, asked = HeadPoseModel.load, []
 
     def load_failing(path: str, *, device: str, **options: Any) -> HeadPoseModel:
         asked.append(device)
+        if device == "cpu" and on_cpu:
+            raise on_cpu
         model = load(path, device="cpu", **options)
         if device != "cpu":
             model.device = device
@@ -233,6 +236,32 @@ def test_the_cpu_takes_over_from_a_device_that_fails(
     assert "the CPU has taken over" in probe.status.message
     assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
     assert asked == ["cuda", "cpu"]
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (DeviceError("no such device"), "no such device"),
+        (MemoryError(), "MemoryError"),
+        (RuntimeError("bad allocation"), "RuntimeError: bad allocation"),
+    ],
+)
+def test_a_cpu_that_cannot_take_over_ends_unconfigured(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    told: str,
+) -> None:
+    """Whatever the runtime raises."""
+    failing_loader(monkeypatch, on_cpu=error)
+    inside(device="cuda")
+    probe.until_ready()
+    probe.send(image_message(astronaut))
+    probe.until_values(state="unconfigured", images_failed=1)
+    assert probe.status.level == b"\x02"
+    assert f"and the CPU cannot take over: {told}; the node can be" in probe.status.message
 
 
 def test_without_fallback_a_device_that_fails_ends_unconfigured(

@@ -17,7 +17,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from headpose_ros.msg import HeadPoseArray
+
+from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.runtime import HeadPoseModel
+from headpose_core.types import Frame
+from headpose_ros import processor
 from tests.ros.graph import NodeProcess, Probe, image_message
 
 DEAF = """
@@ -45,6 +50,80 @@ class Gate:
             return infer(model, crops)
 
         monkeypatch.setattr(HeadPoseModel, "infer", infer_slowly)
+
+
+def slowed(monkeypatch: pytest.MonkeyPatch, slower_s: float) -> list[float]:
+    """Makes every image take so much longer. The seconds that each one took, as they come."""
+    process, took = HeadPosePipeline.__call__, []
+
+    def process_slowly(pipeline: HeadPosePipeline, *arguments: Any) -> Frame:
+        begun_s = time.monotonic()
+        time.sleep(slower_s)
+        frame = process(pipeline, *arguments)
+        took.append(time.monotonic() - begun_s)
+        return frame
+
+    monkeypatch.setattr(HeadPosePipeline, "__call__", process_slowly)
+    return took
+
+
+def test_latency_stays_under_two_processing_times(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """At 20 Hz, when an image takes as long as eight come in: what queued would be ever later."""
+    inside()
+    took = slowed(monkeypatch, 0.4)
+    small = np.ascontiguousarray(astronaut[20:220, 120:320])
+    sent_s: dict[int, float] = {}
+    latencies_s: list[float] = []
+
+    def measure(answer: HeadPoseArray) -> None:
+        latencies_s.append(time.monotonic() - sent_s[answer.header.stamp.nanosec])
+
+    probe.node.create_subscription(HeadPoseArray, "head_pose", measure, 10)
+    probe.until_ready()
+    probe.until_values(head_pose_subscribers=2)
+    for number in range(80):
+        message = image_message(small)
+        message.header.stamp.nanosec = number
+        sent_s[number] = time.monotonic()
+        probe.send(message)
+        probe.until(lambda due_s=sent_s[number] + 0.05: time.monotonic() > due_s, "the next one")
+
+    def counts() -> list[int]:
+        return [int(probe.values()[f"images_{end}"]) for end in ("in", "dropped", "processed")]
+
+    def all_came() -> bool:
+        came, dropped, processed = counts()
+        return came == dropped + processed and processed == len(latencies_s)
+
+    probe.until(all_came, "an answer for each image that was not dropped")
+    assert statistics.median(latencies_s) < 2 * statistics.median(took)
+    _, dropped, processed = counts()
+    assert dropped > processed >= 3
+
+
+def test_an_inference_that_hangs_is_said(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before it ends, if it ever does."""
+    inside(latency_grace=0.0)
+    gate = Gate(monkeypatch)
+    probe.until_ready()
+    probe.send(image_message(astronaut))
+    probe.until(gate.begun.is_set, "the image is in work")
+    probe.until(lambda: probe.status.level == b"\x02", "an error")
+    assert probe.status.message.startswith("an image has taken ")
+    assert probe.values()["is_processing_time_ms_in_expected_range"] == "False"
+    assert probe.values()["images_processed"] == "0"
+    gate.opened.set()
+    probe.until_values(images_processed=1)
 
 
 def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
@@ -90,6 +169,48 @@ def test_nothing_comes_when_the_node_was_deactivated(
     answer = probe.ask(image_message(astronaut, 1))
     assert probe.poses == [answer]
     assert len(answer.heads) == 1
+
+
+def test_nothing_comes_late_when_the_node_was_activated_again(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The image that was in work all the time is of before, and dropped."""
+    inside()
+    gate = Gate(monkeypatch)
+    probe.until_ready()
+    probe.send(image_message(astronaut, 0))
+    probe.until(gate.begun.is_set, "the image is in work")
+    assert probe.change_state("deactivate")
+    assert probe.change_state("activate")
+    probe.until_ready()
+    probe.send(image_message(astronaut, 1))
+    probe.until_values(images_in=2, images_processed=0)
+    gate.opened.set()
+    probe.until_values(images_dropped=1, images_processed=1)
+    probe.until(lambda: probe.poses, "the answer")
+    assert [pose.header for pose in probe.poses] == [image_message(astronaut, 1).header]
+
+
+def test_ending_waits_once_for_an_inference_that_hangs(
+    inside: Callable[..., Any],
+    probe: Probe,
+    astronaut: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    patience_s = 4.0
+    monkeypatch.setattr(processor, "_PATIENCE_S", patience_s)
+    inside()
+    gate = Gate(monkeypatch)
+    probe.until_ready()
+    probe.send(image_message(astronaut))
+    probe.until(gate.begun.is_set, "the image is in work")
+    before_s = time.monotonic()
+    assert probe.change_state("active_shutdown")
+    assert time.monotonic() - before_s < 2 * patience_s
+    gate.opened.set()
 
 
 def test_a_subscriber_that_never_reads_slows_nothing(

@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
+from typing import Any
 
 import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from headpose_core.messages import clipped_box
 from headpose_ros.health import Budget, Health
@@ -27,7 +32,7 @@ def test_newest_item_wins_and_the_others_are_reported() -> None:
         if item == 3:
             last.set()
 
-    worker = LatestWorker(work)
+    worker = LatestWorker(work, print)
     assert not worker.put(0)
     assert begun.wait(60)  # 0 is in work, the mailbox is empty
     assert not worker.put(1)
@@ -47,7 +52,7 @@ def test_stop_waits_for_what_is_in_work_and_reports_what_is_not() -> None:
         assert go_on.wait(60)
         done.append(item)
 
-    worker = LatestWorker(work)
+    worker = LatestWorker(work, print)
     worker.put(0)
     assert begun.wait(60)
     worker.put(1)
@@ -63,7 +68,7 @@ def test_what_does_not_end_is_not_waited_for() -> None:
         begun.set()
         assert go_on.wait(60)
 
-    worker = LatestWorker(work)
+    worker = LatestWorker(work, print)
     worker.put(0)
     assert begun.wait(60)
     assert not worker.drain(0.01)
@@ -78,18 +83,86 @@ def test_what_does_not_end_is_not_waited_for() -> None:
     assert not still_running()
 
 
+def test_whatever_is_raised_is_reported_and_the_next_item_is_done(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    told: queue.Queue[BaseException] = queue.Queue()
+    done = threading.Event()
+
+    def work(item: BaseException | None) -> None:
+        if item:
+            raise item
+        done.set()
+
+    def report(error: BaseException) -> None:
+        told.put(error)
+        raise RuntimeError("the log is full")
+
+    worker = LatestWorker(work, report)
+    for error in (ValueError("a stamp"), MemoryError(), SystemExit()):
+        worker.put(error)
+        assert told.get(timeout=60) is error
+    worker.put(None)
+    assert done.wait(60)
+    worker.stop(60)
+    assert capfd.readouterr().err.count("RuntimeError: the log is full") == 3
+
+
+def test_what_is_in_work_says_since_when() -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(item: int) -> None:
+        begun.set()
+        assert go_on.wait(60)
+
+    worker = LatestWorker(work, print)
+    assert worker.begun_s is None
+    before_s = time.monotonic()
+    worker.put(0)
+    assert begun.wait(60)
+    assert before_s <= worker.begun_s <= time.monotonic()
+    go_on.set()
+    worker.stop(60)
+    assert worker.begun_s is None
+
+
 def process(health: Health, now_s: float, took_ms: float) -> None:
     health.image_came(now_s)
     health.image_processed(now_s, faces=1, processing_ms=took_ms, age_ms=5.0, budget_ms=100.0)
 
 
-def verdict(
-    health: Health, now_s: float, state: str = "active", *, listening: bool = True
-) -> tuple[bytes, str]:
-    status = health.status(
-        now_s, name="n", state=state, listening=listening, budget=BUDGET, facts={}
+def status(
+    health: Health,
+    now_s: float,
+    state: str = "active",
+    *,
+    listening: bool = True,
+    begun_s: float | None = None,
+) -> DiagnosticStatus:
+    return health.status(
+        now_s,
+        name="n",
+        state=state,
+        listening=listening,
+        begun_s=begun_s,
+        budget=BUDGET,
+        facts={},
     )
-    return status.level, status.message
+
+
+def verdict(*arguments: Any, **options: Any) -> tuple[bytes, str]:
+    """Level and message of such a ``status``."""
+    said = status(*arguments, **options)
+    return said.level, said.message
+
+
+def delay(*arguments: Any, **options: Any) -> tuple[str, str]:
+    """What such a ``status`` says of the processing time."""
+    values = {pair.key: pair.value for pair in status(*arguments, **options).values}
+    return (
+        values["is_processing_time_ms_in_expected_range"],
+        values["consecutive_processing_delay_ms"],
+    )
 
 
 def test_slow_images_warn_first_and_are_an_error_when_it_lasts() -> None:
@@ -100,9 +173,51 @@ def test_slow_images_warn_first_and_are_an_error_when_it_lasts() -> None:
     process(health, 0.2, 150.0)
     assert verdict(health, 0.3) == (b"\x01", "images take 150 ms, the budget is 100 ms")
     process(health, 1.1, 180.0)
-    assert verdict(health, 1.3)[0] == b"\x02"
-    process(health, 1.4, 50.0)
-    assert verdict(health, 1.5) == (b"\x00", "running")
+    assert verdict(health, 1.3)[0] == b"\x01"
+    process(health, 1.3, 180.0)
+    assert verdict(health, 1.4) == (b"\x02", "images take 180 ms, the budget is 100 ms")
+    assert delay(health, 1.4) == ("False", "1150")
+    process(health, 1.5, 50.0)
+    assert verdict(health, 1.6) == (b"\x00", "running")
+    assert delay(health, 1.6) == ("True", "0")
+
+
+def test_an_image_in_work_for_too_long_warns_first_and_is_an_error_when_it_lasts() -> None:
+    """Whether or not more images come: the node hangs."""
+    health = Health()
+    health.activated(0.0)
+    process(health, 0.0, 50.0)
+    health.image_came(0.5)
+    assert verdict(health, 0.55, begun_s=0.5) == (b"\x00", "running")
+    message = "an image has taken 300 ms so far, the budget is 100 ms"
+    assert verdict(health, 0.8, begun_s=0.5) == (b"\x01", message)
+    assert delay(health, 0.8, begun_s=0.5) == ("False", "200")
+    assert verdict(health, 9.5, begun_s=0.5)[0] == b"\x02"
+    health.image_came(9.6)
+    assert verdict(health, 9.7, begun_s=0.5)[0] == b"\x02"
+    assert verdict(health, 9.7, "inactive", begun_s=0.5) == (b"\x00", "inactive")
+
+
+def test_silence_after_a_slow_image_makes_it_no_slower_and_is_said() -> None:
+    health = Health()
+    health.activated(0.0)
+    process(health, 0.2, 150.0)
+    assert verdict(health, 1.9)[0] == b"\x01"
+    assert delay(health, 1.9) == ("False", "50")
+    assert verdict(health, 3.2) == (b"\x01", "no image for 3 s")
+    process(health, 9.0, 5000.0)
+    assert verdict(health, 9.1)[0] == b"\x02"
+    assert verdict(health, 13.0) == (b"\x01", "no image for 4 s")
+
+
+def test_silence_after_an_image_that_failed_is_said_too() -> None:
+    health = Health()
+    health.activated(0.0)
+    health.image_came(1.0)
+    health.image_failed("image of no size")
+    assert verdict(health, 1.1) == (b"\x01", "image of no size")
+    message = "no image for 4 s; the last one: image of no size"
+    assert verdict(health, 5.0) == (b"\x01", message)
 
 
 def test_silence_warns_only_while_active() -> None:
@@ -110,7 +225,7 @@ def test_silence_warns_only_while_active() -> None:
     health.activated(10.0)
     assert verdict(health, 11.0)[0] == b"\x00"
     assert verdict(health, 14.0) == (b"\x01", "no image for 4 s")
-    assert verdict(health, 14.0, state="inactive") == (b"\x00", "inactive")
+    assert verdict(health, 14.0, "inactive") == (b"\x00", "inactive")
 
 
 def test_disabled_is_no_fault() -> None:
@@ -131,7 +246,7 @@ def test_another_device_and_publishers_that_are_not_heard_warn_until_it_is_over(
     health.qos_mismatch("")
     assert verdict(health, 0.1) == (b"\x00", "running")
     health.broke("cannot be activated")
-    assert verdict(health, 0.1, state="inactive")[0] == b"\x02"
+    assert verdict(health, 0.1, "inactive")[0] == b"\x02"
     health.activated(0.2)
     assert verdict(health, 0.3)[0] == b"\x00"
 
@@ -139,9 +254,9 @@ def test_another_device_and_publishers_that_are_not_heard_warn_until_it_is_over(
 def test_failure_to_configure_is_an_error_until_it_works() -> None:
     health = Health()
     health.broke("cannot be configured: no such file")
-    assert verdict(health, 0.0, state="unconfigured")[0] == b"\x02"
+    assert verdict(health, 0.0, "unconfigured")[0] == b"\x02"
     health.configured()
-    assert verdict(health, 0.0, state="inactive")[0] == b"\x00"
+    assert verdict(health, 0.0, "inactive")[0] == b"\x00"
 
 
 @pytest.mark.parametrize(
