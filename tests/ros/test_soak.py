@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A minute of the soak that benchmarks/soak.py runs for 20."""
+"""A minute, at the pace of the machine, of the soak that benchmarks/soak.py runs for 20."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from benchmarks.soak import Result, Sample, Settings, soak
 
 
 def test_a_minute_leaves_the_node_as_it_was(ros: Context, car_video: Path) -> None:
-    """Its memory, its threads, its files; each image is answered; the face keeps its id."""
+    """Its memory, its threads, its files; each image is answered; the face keeps its id.
+
+    Paced: each image waits for the answer to the one before, so that a slow machine loses none.
+    What becomes of 30 images a second, whatever the node does, only benchmarks/soak.py tells.
+    """
     result = soak(car_video, Settings(seconds=60.0, settle_s=20.0, paced=True), ros)
     print(result.line())
     assert result.problems == []
