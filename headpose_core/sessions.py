@@ -65,6 +65,8 @@ def session_options(threads: int) -> SessionOptions:
     options.inter_op_num_threads = 1
     # Spinning threads burn a core between two images, which others need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Would hold the memory of all layers twice from the second run on, for no time that it saves.
+    options.enable_mem_pattern = False
     options.log_severity_level = 3  # errors only: with_input_size leaves stale declared shapes
     return options
 
