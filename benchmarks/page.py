@@ -42,13 +42,7 @@ def _sections(figures: dict[str, Any]) -> Iterator[str]:
                 figures[name]["stages"]
             )
     if "start" in figures:
-        yield "### Start and memory\n\n" + _table(
-            ("network", "backend", "first pose after [s]", "memory [MB]"),
-            [
-                (r["model"], r["backend"], f"{r['first_pose_s']:.2f}", f"{r['rss_mb']:.0f}")
-                for r in figures["start"]
-            ],
-        )
+        yield "### Start and memory\n\n" + _starts(figures)
     if "latency" in figures:
         yield "### From the camera to `/head_pose`, over DDS\n\n" + _latency(figures)
     if "detect_every" in figures:
@@ -106,14 +100,26 @@ def _with_ratio(stage: dict[str, Any]) -> str:
     return f"{stage['ms']:.2f}" + (f" ({ratio:.1f})" if ratio else "")
 
 
+def _starts(figures: dict[str, Any]) -> str:
+    """A process that does nothing else, and the node over DDS."""
+    rows = [("library", r["model"], r["backend"], r) for r in figures["start"]]
+    for name in ("latency_default", "latency"):
+        if name in figures:
+            node = figures[name]["start"]
+            rows.append(("node", f"{node['model']}, {node['precision']}", node["backend"], node))
+    return _table(
+        ("process", "network", "backend", "first pose after [s]", "memory [MB]"),
+        [(*row, f"{r['first_pose_s']:.2f}", f"{r['rss_mb']:.0f}") for *row, r in rows],
+    )
+
+
 def _latency(figures: dict[str, Any]) -> str:
     named = {**figures["latency"]}
     for kind, told in figures.get("latency_default", {}).items():
-        if kind != "idle":
-            named[f"{kind}, default install"] = told
+        named[f"{kind}, default install"] = told
     rows = []
     for kind, told in named.items():
-        if kind == "idle":
+        if "node" not in told:
             continue
         node, empty = told["node"], told["empty"]
         over = [node[p] - empty[p] for p in ("p50", "p95", "p99")]
@@ -124,12 +130,14 @@ def _latency(figures: dict[str, Any]) -> str:
                 " / ".join(f"{value:.1f}" for value in over),
                 f"{node['cpu_percent']:.0f} %",
                 f"{empty['cpu_percent']:.0f} %",
-                f"{node['sent'] - node['arrived']} of {node['sent']}",
+                f"{node['lost']} / {node['dropped']} of {node['sent']}",
+                f"{empty['lost']} of {empty['sent']}",
                 f"{node['memory_mb']:.0f}",
             )
         )
     heads = ("images", "latency p50 / p95 / p99 [ms]", "over an empty subscriber")
-    heads += ("node, of a core", "empty subscriber", "dropped", "memory [MB]")
+    heads += ("node, of a core", "empty subscriber", "lost on the way / dropped by the node")
+    heads += ("lost to the empty subscriber", "memory [MB]")
     idle = figures["latency"].get("idle")
     told = f"\n\nWithout images: {idle['cpu_percent']:.1f} % of a core." if idle else ""
     return _table(heads, rows) + told

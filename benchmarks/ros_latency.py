@@ -3,8 +3,10 @@
 
     python -m benchmarks.ros_latency [--seconds 5] [--json FILE] [--kinds 720p30raw ...]
 
-For each kind of image: latency, processor time, and what was dropped, of the node and, in a run of
-its own, of a subscriber in its place that does nothing. Needs the environment of `make demo`.
+First how long the node takes from the start of its process to its first heads. Then for each kind
+of image: latency, processor time, what was lost on the way and what the node dropped; the same, in
+a run of its own, of a subscriber in its place that does nothing. Needs the environment of
+`make demo`.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from headpose_ros.msg import HeadPoseArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -81,6 +84,11 @@ class Camera(Node):
         topic = "image/compressed" if kind.compressed else "image"
         self._publisher = self.create_publisher(type(self._message), topic, newest_only())
 
+    def send(self) -> None:
+        """An image of now."""
+        self._message.header.stamp = self.get_clock().now().to_msg()
+        self._publisher.publish(self._message)
+
     def run(self, rate_hz: float, duration_s: float) -> int:
         """Send for so long, once somebody listens. Returns how many."""
         until(self._publisher.get_subscription_count, "a subscriber to the images")
@@ -89,8 +97,7 @@ class Camera(Node):
         start = time.monotonic()
         for number in range(count):
             time.sleep(max(start + number / rate_hz - time.monotonic(), 0))
-            self._message.header.stamp = self.get_clock().now().to_msg()
-            self._publisher.publish(self._message)
+            self.send()
         return count
 
 
@@ -115,16 +122,39 @@ class Listener(Node):
         self.ages_ms.append((now - seconds(message.header.stamp)) * 1e3)
 
 
+class NodeListener(Listener):
+    """Hears the heads that the node finds, and what it tells of itself."""
+
+    def __init__(self) -> None:
+        super().__init__("listener", HeadPoseArray, "head_pose", 100)
+        self._facts: dict[str, str] = {}
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 1)
+
+    def facts(self) -> dict[str, str]:
+        """The next diagnostics of the node, which come once a second."""
+        self._facts = {}
+        until(lambda: self.serve(0.05) or self._facts, "diagnostics of the node")
+        return self._facts
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            self._facts = {pair.key: pair.value for pair in status.values}
+
+
 @dataclass(frozen=True)
 class Measured:
     """What became of the images of one run.
 
-    Latencies in ms, from the stamp to the arrival; processor time in percent of one core; memory
-    in use at the end, in 1e6 bytes.
+    arrived: the node's answers, or what the empty subscriber heard. lost: what DDS did not bring,
+    or overwrote before it was taken. dropped: by the node, for newer ones. Latencies in ms, from
+    the stamp to the arrival; processor time in percent of one core; memory in use at the end, in
+    1e6 bytes.
     """
 
     sent: int
     arrived: int
+    lost: int
+    dropped: int
     p50: float
     p95: float
     p99: float
@@ -132,14 +162,44 @@ class Measured:
     memory_mb: float
 
     @classmethod
-    def of(cls, sent: int, ages_ms: Sequence[float], cpu_s: float, s: float, pid: int) -> Measured:
-        """Of the ages of what arrived, and of the process that was measured for ``s`` seconds."""
+    def of(
+        cls, sent: int, came: int, dropped: int, ages_ms: Sequence[float], cpu: float, pid: int
+    ) -> Measured:
+        """Of the ages of what arrived, and of the process that took ``cpu`` percent meanwhile."""
         ages = np.percentile(ages_ms, (50, 95, 99)) if len(ages_ms) else np.full(3, np.nan)
-        return cls(sent, len(ages_ms), *ages.tolist(), 100 * cpu_s / s, memory_mb(pid))
+        counts = (sent, len(ages_ms), sent - came, dropped)
+        return cls(*counts, *ages.tolist(), cpu, memory_mb(pid))
 
 
-def measure_node(pid: int, listener: Listener, kind: str, duration_s: float) -> Measured:
+def measure_start(options: Sequence[str]) -> dict[str, Any]:
+    """Start the node beside a camera of 720p and 30 Hz.
+
+    Returns what it runs, "first_pose_s" from the start of its process to its first heads, to a
+    thirtieth of a second, and "rss_mb" after 60 of them: its memory in 1e6 bytes.
+    """
+    camera, listener = Camera(Kind.read("720p30raw"), NODES), NodeListener()
+
+    def heads() -> int:
+        camera.send()
+        listener.serve(0.01)  # `until` sleeps as well
+        return len(listener.ages_ms)
+
+    start = time.monotonic()
+    with headpose_node("raw", options) as pid:
+        until(heads, "heads of the node")
+        first_pose_s = time.monotonic() - start
+        until(lambda: heads() >= 60, "60 heads of the node")
+        measured = {"first_pose_s": first_pose_s, "rss_mb": memory_mb(pid)}
+        facts = listener.facts()
+    until(lambda: not listener.count_subscribers("image"), "the node to be gone")
+    camera.destroy_node()
+    listener.destroy_node()
+    return {name: facts[name] for name in ("model", "backend", "device", "precision")} | measured
+
+
+def measure_node(pid: int, listener: NodeListener, kind: str, duration_s: float) -> Measured:
     """A camera against the node of this process id; `listener` hears what it publishes."""
+    earlier = listener.facts()
     listener.ages_ms.clear()
     before = processor_s(pid)
     with child("camera", kind, str(duration_s), NODES) as camera:
@@ -147,8 +207,10 @@ def measure_node(pid: int, listener: Listener, kind: str, duration_s: float) -> 
             listener.serve(0.2)
         listener.serve(0.5)
         sent = int(camera.stdout.read())
-    cpu_s = processor_s(pid) - before
-    return Measured.of(sent, listener.ages_ms, cpu_s, duration_s, pid)
+    cpu = 100 * (processor_s(pid) - before) / duration_s
+    later = listener.facts()
+    came, dropped = (int(later[k]) - int(earlier[k]) for k in ("images_in", "images_dropped"))
+    return Measured.of(sent, came, dropped, listener.ages_ms, cpu, pid)
 
 
 def measure_empty(kind: str, duration_s: float) -> Measured:
@@ -159,21 +221,21 @@ def measure_empty(kind: str, duration_s: float) -> Measured:
         with child("camera", kind, str(duration_s), ALONE) as camera:
             sent = int(camera.communicate(timeout=PATIENCE_S + duration_s)[0])
         time.sleep(0.5)
-        cpu_s = processor_s(empty.pid) - before
+        cpu = 100 * (processor_s(empty.pid) - before) / duration_s
         empty.stdin.write("\n")
         empty.stdin.flush()
         ages_ms = json.loads(empty.stdout.readline())
-        return Measured.of(sent, ages_ms, cpu_s, duration_s, empty.pid)
+        return Measured.of(sent, len(ages_ms), 0, ages_ms, cpu, empty.pid)
 
 
 def run_all(kinds: Sequence[str], duration_s: float, options: Sequence[str]) -> dict[str, Any]:
-    """Measure every kind. Returns {kind: {"node": ..., "empty": ...}, "idle": ...}."""
-    found: dict[str, Any] = {}
+    """Measure all. Returns {"start": ..., "idle": ..., kind: {"node": ..., "empty": ...}}."""
+    found: dict[str, Any] = {"start": measure_start(options)}
     for transport in ("raw", "compressed"):
         chosen = [k for k in kinds if Kind.read(k).compressed == (transport == "compressed")]
         if not chosen:
             continue
-        listener = Listener("listener", HeadPoseArray, "head_pose", 100)
+        listener = NodeListener()
         images = "image" if transport == "raw" else "image/compressed"
         with headpose_node(transport, options) as pid:
             until(partial(listener.count_subscribers, images), "the node to be active")
@@ -194,9 +256,10 @@ def line(kind: str, told: dict[str, Any]) -> str:
     node, empty = told["node"], told["empty"]
     busy = f"{node['cpu_percent']:.0f} % of a core, {node['memory_mb']:.0f} MB"
     return (
-        f"{kind:<11} {node['sent']:5} sent {node['sent'] - node['arrived']:4} dropped  "
+        f"{kind:<11} {node['sent']:5} sent {node['lost']:4} lost {node['dropped']:4} dropped  "
         f"node {node['p50']:6.1f} {node['p95']:6.1f} {node['p99']:6.1f} ms, {busy}"
         f"  empty {empty['p50']:5.1f} {empty['p95']:5.1f} ms {empty['cpu_percent']:4.0f} %"
+        f" {empty['lost']:4} lost"
         f"  over it {node['p50'] - empty['p50']:6.1f} {node['p95'] - empty['p95']:6.1f} ms"
     )
 
@@ -296,6 +359,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     rclpy.init(args=[])
     options = [word for given in args.parameters for word in ("-p", given)]
     found = run_all(args.kinds, args.seconds, options)
+    start = found["start"]
+    print(
+        f"start: {start['first_pose_s']:.2f} s to the first heads, {start['rss_mb']:.0f} MB "
+        f"({start['model']} on {start['backend']}, {start['device']}, {start['precision']})"
+    )
     if "idle" in found:
         print(f"idle: {found['idle']['cpu_percent']:.2f} % of a core")
     if args.json:

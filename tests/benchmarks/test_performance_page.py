@@ -49,11 +49,14 @@ FIGURES: dict[str, Any] = {
     "start": [{"model": "big", "backend": "openvino", "first_pose_s": 0.61, "rss_mb": 145.4}],
     "latency": {
         "720p30raw": {
-            "node": {"sent": 150, "arrived": 149, "p50": 20.0, "p95": 25.0, "p99": 30.0}
-            | {"cpu_percent": 40.0, "memory_mb": 250.0},
-            "empty": {"p50": 5.0, "p95": 6.0, "p99": 7.0, "cpu_percent": 14.0},
+            "node": {"sent": 150, "arrived": 147, "lost": 1, "dropped": 2, "p50": 20.0}
+            | {"p95": 25.0, "p99": 30.0, "cpu_percent": 40.0, "memory_mb": 250.0},
+            "empty": {"sent": 150, "lost": 3, "p50": 5.0, "p95": 6.0, "p99": 7.0}
+            | {"cpu_percent": 14.0},
         },
         "idle": {"cpu_percent": 0.31},
+        "start": {"model": "big 1.0", "backend": "openvino", "device": "cpu"}
+        | {"precision": "int8", "first_pose_s": 1.234, "rss_mb": 222.2},
     },
     "detect_every": [
         {"every": 3, "detections": 40, "find_ms": 2.2, "mean_deg": 0.37, "p95_deg": 1.55}
@@ -74,7 +77,9 @@ def test_the_page_has_the_figures_and_its_own_words(tmp_path: Path) -> None:
         "| big | onnxruntime | fp32 | 12.00 | 11.00 | 91 | 1.0 | 1.20 |",
         "| FSA-Net | onnxruntime | fp32 | 3.00 | 2.00 | 500 | 4.0 | - |",
         "| big | openvino | 0.61 | 145 |",
-        "| 720p30raw | 20.0 / 25.0 / 30.0 | 15.0 / 19.0 / 23.0 | 40 % | 14 % | 1 of 150 | 250 |",
+        "| node | big 1.0, int8 | openvino | 1.23 | 222 |",
+        "| 720p30raw | 20.0 / 25.0 / 30.0 | 15.0 / 19.0 / 23.0 | 40 % | 14 % | 1 / 2 of 150 "
+        "| 3 of 150 | 250 |",
         "| 3 | 40 | 2.2 | 0.37 | 1.55 |",
     ):
         assert text.count(row) == 1
