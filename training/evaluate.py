@@ -69,6 +69,8 @@ class EvaluateConfig:
     `training.train_teacher --zero-pose-deg`."""
     max_angles_deg: tuple[float, float, float] = (180.0, 180.0, 180.0)
     """Leave out faces whose labelled yaw, pitch or roll is larger."""
+    zero_pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """Of rendered heads: the turn of the labels' zero with which the model was trained."""
     limit: int = 0
     """Measure at most so many faces, evenly over the data set; 0 is all."""
     device: str = "cpu"
@@ -82,7 +84,7 @@ def open_dataset(config: EvaluateConfig) -> tuple[FaceReader, dict[str, int]]:
     """
     faces: FaceReader
     if config.dataset == RENDERED:
-        pool = FacePool([f"{RENDERED}:{config.root}"])
+        pool = FacePool([f"{RENDERED}:{config.root}"], zero_pose_deg=config.zero_pose_deg)
         pool.rescan()
         faces = Subset(pool, pool.holdout)
     else:

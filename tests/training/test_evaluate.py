@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -280,6 +281,10 @@ def test_results_of_a_model_on_rendered_faces(
     angles = decode(HeadPoseModel.load(model).infer(np.array(crops))).mean_deg
     errors = np.abs(angles - [face.angles_deg for face in held])
     assert numbers["mae"]["yaw"] == pytest.approx(errors[:, 0].mean(), abs=1e-3)
+
+    turned = evaluate(replace(config, zero_pose_deg=(0.0, -5.0, 0.0), pictures=False))
+    moved = turned["models"]["a"]["bias"]["pitch"] - numbers["bias"]["pitch"]
+    assert moved == pytest.approx(5.0, abs=1.0)
 
     assert "| a |" in capsys.readouterr().out
     for name in ("predictions-a", "worst-a", "scatter-a", "error-against-angle"):
