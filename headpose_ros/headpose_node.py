@@ -28,6 +28,9 @@ def serve(node: HeadPoseNode) -> None:
         except Exception:  # noqa: PERF203 (spin itself is the loop)
             if rclpy.ok():  # else it was told to end, perhaps in the middle of something
                 node.get_logger().error(traceback.format_exc())
+    # Else the garbage collector ends it, perhaps after the guard condition that it holds: rclpy
+    # prints a traceback then.
+    executor.shutdown()
 
 
 def main(args: list[str] | None = None) -> int:
