@@ -73,7 +73,13 @@ PARAMETERS = (
         AT_CONFIGURE,
         choices=("auto", "tensorrt", "cuda", "cpu"),
     ),
-    Parameter("model", "", "Path of the pose network (ONNX); '': the one shipped.", AT_CONFIGURE),
+    Parameter(
+        "model",
+        "",
+        "Pose network: the path of an ONNX file or the name of a shipped one, such as "
+        "ehpnet_lite; '': ehpnet_resnet18.",
+        AT_CONFIGURE,
+    ),
     Parameter(
         "max_faces", 8, "Faces per image; the largest ones are kept.", AT_CONFIGURE, (1, 1000)
     ),

@@ -24,7 +24,7 @@ LARGE_MESSAGES = "LARGE_DATA?max_msg_size=4MB&sockets_size=4MB"
 
 # Parameters of the node that can be given here too. Empty: as in params_file.
 OVERRIDES = {
-    "model": (str, "path of the pose network (ONNX)"),
+    "model": (str, "pose network: ehpnet_resnet18, ehpnet_lite, or the path of an ONNX file"),
     "device": (str, "where the network runs: auto, tensorrt, cuda, cpu"),
     "image_transport": (str, "raw, or compressed: takes the topic <image>/compressed"),
     "publish_hri": (bool, "true: the topics of REP-155 too, needs the package hri_msgs"),
