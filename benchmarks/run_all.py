@@ -21,47 +21,11 @@ from typing import Any
 
 from benchmarks.page import write_page, write_plot
 from headpose_core.benchmark.start import first_pose
-from headpose_core.runtime import DEFAULT_MODEL
+from headpose_core.shipped import model_path
 
 REPO = Path(__file__).resolve().parents[1]
 PEER = REPO / "benchmarks" / "peers" / "fsanet.toml"
-SEED = 0
-
-
-def models(out: Path) -> list[Path]:
-    """The shipped files, and int8 and light ones with weights of chance where none is shipped.
-
-    The time does not depend on the weights. Float before int8, resnet18 before lite.
-    """
-    shipped = DEFAULT_MODEL.parent
-    found = []
-    for backbone in ("resnet18", "lite"):
-        files = [f"ehpnet_{backbone}{end}.onnx" for end in ("", "_int8")]
-        if not all((shipped / name).is_file() for name in files):
-            make_files(shipped / files[0], backbone, out)
-        found += [shipped / n if (shipped / n).is_file() else out / n for n in files]
-    return found
-
-
-def make_files(float_file: Path, backbone: str, out: Path) -> None:
-    """What is missing of a float and an int8 file, in ``out``."""
-    import numpy as np
-    import torch
-
-    from headpose_core.learning.export import export_model, parity_crops
-    from headpose_core.learning.network import HeadPoseNet, NetworkConfig
-    from headpose_core.learning.quantise import quantise_model
-    from headpose_core.model_file import ModelMetadata
-
-    source = float_file
-    if not source.is_file():
-        source = out / float_file.name
-        torch.manual_seed(SEED)
-        told = ("0", np.ones(3), "none: weights of chance", "Apache-2.0", {}, "")
-        export_model(
-            HeadPoseNet(NetworkConfig(backbone)), ModelMetadata(source.stem, *told), source
-        )
-    quantise_model(source, parity_crops(), out / f"{float_file.stem}_int8.onnx")
+MODELS = ("ehpnet_resnet18", "ehpnet_resnet18_int8", "ehpnet_lite", "ehpnet_lite_int8")
 
 
 def run(*arguments: object, into: Path | None = None) -> None:
@@ -72,10 +36,9 @@ def run(*arguments: object, into: Path | None = None) -> None:
         into.write_bytes(done.stdout)
 
 
-def steps(
-    out: Path, files: Sequence[Path], peer_files: Path | None
-) -> dict[str, Callable[[Path], None]]:
+def steps(peer_files: Path | None) -> dict[str, Callable[[Path], None]]:
     """File of each step, and what writes it."""
+    files = [model_path(name) for name in MODELS]
     peers = ["--peer", PEER, "--peer-files", peer_files] if peer_files else []
     onnxruntime = ["--backend", "onnxruntime"]
     best = ["--parameters", f"model:={files[1]}"]
@@ -117,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         shutil.rmtree(args.out, ignore_errors=True)
     args.out.mkdir(parents=True, exist_ok=True)
     out = args.out.resolve()
-    files = models(out)
-    for name, make in steps(out, files, args.peer_files).items():
+    for name, make in steps(args.peer_files).items():
         if not (out / name).is_file():
             start, unfinished = time.monotonic(), out / f"{name}.part"
             make(unfinished)

@@ -97,13 +97,13 @@ def test_frames_are_measured_with_the_default_install_and_with_the_best_one(
 ) -> None:
     ran: list[tuple[object, ...]] = []
     monkeypatch.setattr(run_all, "run", lambda *arguments, into: ran.append(arguments))
-    files = [tmp_path / name for name in ("float.onnx", "int8.onnx")]
-    made = run_all.steps(tmp_path, files, None)
+    monkeypatch.setattr(run_all, "model_path", lambda name: f"{name}.onnx")
+    made = run_all.steps(None)
     for name in ("bench_default.json", "bench_int8.json"):
         made[name](tmp_path / name)
     default, best = ([str(word) for word in arguments] for arguments in ran)
-    assert default[-4:] == ["--model", str(files[0]), "--backend", "onnxruntime"]
-    assert best[-2:] == ["--model", str(files[1])]  # on what is best here
+    assert default[-4:] == ["--model", "ehpnet_resnet18.onnx", "--backend", "onnxruntime"]
+    assert best[-2:] == ["--model", "ehpnet_resnet18_int8.onnx"]  # on what is best here
 
 
 def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
@@ -141,7 +141,6 @@ def test_an_interrupted_run_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return make
 
     names = ("bench", "start", "latency")
-    monkeypatch.setattr(run_all, "models", lambda out: [])
     monkeypatch.setattr(run_all, "steps", lambda *_: {f"{n}.json": step(n) for n in names})
     written: list[dict[str, Any]] = []
     monkeypatch.setattr(run_all, "write_page", lambda figures, page: written.append(figures))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shipped model on real photos: signs, axes, mirror, and what its file says about itself."""
+"""The shipped models on real photos: signs, axes, mirror; what their files say of themselves."""
 
 from __future__ import annotations
 
@@ -15,16 +15,26 @@ from headpose_core.drawing import draw_heads
 from headpose_core.image import read_image
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.rotation import mirror_angles
-from headpose_core.runtime import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.runtime import HeadPoseModel
+from headpose_core.shipped import WEIGHTS, model_path, shipped_models
 from headpose_core.types import Head, Image
 from headpose_core.video import VideoReader
 
 loadmat = pytest.importorskip("scipy.io", reason="needs scipy to read labels").loadmat
 
 
-@pytest.fixture(scope="module")
-def model() -> HeadPoseModel:
-    return HeadPoseModel.load()
+# What each file may weigh, in bytes.
+SHIPPED = {
+    "ehpnet_resnet18": 25e6,
+    "ehpnet_resnet18_int8": 12.5e6,
+    "ehpnet_lite": 6e6,
+    "ehpnet_lite_int8": 3.2e6,
+}
+
+
+@pytest.fixture(scope="module", params=["ehpnet_resnet18", "ehpnet_lite"])
+def model(request: pytest.FixtureRequest) -> HeadPoseModel:
+    return HeadPoseModel.load(request.param)
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +53,32 @@ def turned_faces(model: HeadPoseModel, shared_dir: Path) -> list[tuple[np.ndarra
     return faces
 
 
-def test_file_is_what_the_contract_and_the_card_say(model: HeadPoseModel) -> None:
-    assert DEFAULT_MODEL.stat().st_size < 25e6
-    assert model.metadata.name == "ehpnet_resnet18"
-    assert model.metadata.licence == "Apache-2.0"
-    assert "render" in model.metadata.training_data.lower()
-    assert (model.metadata.temperature > 0).all()
-    assert (DEFAULT_MODEL.parent / "MODEL_CARD.md").is_file()
+def test_the_files_are_those_of_the_card() -> None:
+    assert {file.stem for file in shipped_models()} == SHIPPED.keys()
+    card = (WEIGHTS / "MODEL_CARD.md").read_text()
+    for name, most in SHIPPED.items():
+        assert model_path(name).stat().st_size < most
+        assert f"`{name}`" in card
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_file_says_what_the_contract_and_the_card_say(name: str) -> None:
+    told = HeadPoseModel.load(name).metadata
+    assert told.name == name.removesuffix("_int8")
+    assert told.licence == "Apache-2.0"
+    assert "render" in told.training_data.lower()
+    assert (told.temperature > 0).all()
+    assert f"version {told.version}" in (WEIGHTS / "MODEL_CARD.md").read_text().lower()
+
+
+@pytest.mark.parametrize("name", ["ehpnet_resnet18", "ehpnet_lite"])
+def test_integers_give_nearly_the_same_angles(name: str, astronaut: Image) -> None:
+    box = YuNet().detect(astronaut).boxes[:1]
+    angles = [
+        HeadPosePipeline(GivenBoxes(box), HeadPoseModel.load(each))(astronaut, 0.0).heads[0]
+        for each in (name, f"{name}_int8")
+    ]
+    assert np.abs(angles[0].paper_angles_deg - angles[1].paper_angles_deg).max() < 1.5
 
 
 def test_a_face_turned_to_the_images_left_has_positive_yaw(turned_faces) -> None:

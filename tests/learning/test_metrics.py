@@ -73,7 +73,7 @@ def test_normal_likelihood_by_hand() -> None:
 def test_fitted_temperature_finds_the_spread_of_the_errors() -> None:
     # Distributions with a spread of 4 degrees; the errors have 8, 4 and 2.
     rng = np.random.default_rng(1)
-    means = rng.uniform(-30, 30, (1500, 3))
+    means = rng.uniform(-30, 30, (6000, 3))
     logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 4.0) ** 2).astype(np.float32)
     labels = means + rng.normal(0, (8.0, 4.0, 2.0), means.shape)
     temperature = fit_temperature(logits, labels)
@@ -81,6 +81,14 @@ def test_fitted_temperature_finds_the_spread_of_the_errors() -> None:
     fitted = decode(logits, temperature)
     coverage = calibration(fitted.mean_deg, fitted.std_deg, labels)["coverage_1sigma_by_angle"]
     assert list(coverage.values()) == pytest.approx([0.683] * 3, abs=0.03)
+
+
+def test_a_few_large_errors_do_not_widen_the_spread_of_all() -> None:
+    means = np.zeros((1000, 3))
+    logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 4.0) ** 2).astype(np.float32)
+    labels = np.random.default_rng(3).normal(0, 4.0, means.shape)
+    labels[::50] = 60.0
+    assert fit_temperature(logits, labels) == pytest.approx([1.0] * 3, rel=0.2)
 
 
 def test_an_angle_without_labels_keeps_its_temperature() -> None:
