@@ -95,7 +95,7 @@ def draw_turn(axes: Axes, config: ResponseConfig) -> None:
 
 
 def draw_picture(axes: Axes, config: ResponseConfig) -> None:
-    """The first image of the video again and again, under camera noise, detected afresh each time."""
+    """The first image of the video, over and over under camera noise, each detected afresh."""
     _, picture = next(iter(VideoReader(car_video())))
     rng, count = np.random.default_rng(0), round(7 * config.rate_hz)
     settings = FilterSettings(min_cutoff_hz=config.min_cutoff_hz, beta=config.beta)

@@ -2,8 +2,8 @@
 """YuNet, the embedded face detector: which file it is, how it is run, how its outputs are read.
 
 ONNX Runtime and the decoder below instead of OpenCV's ``FaceDetectorYN``, which fails on the
-OpenCV of Ubuntu 22.04 and is slower, and whose boxes tremble more. The boxes agree with those of RetinaFace, which the paper
-used, to 1 to 2 % of their size after square padding.
+OpenCV of Ubuntu 22.04, is slower, and whose boxes tremble more. The boxes agree with those of
+RetinaFace, which the paper used, to 1 to 2 % of their size after square padding.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What happens to a face crop between the scene and the network, as random degradations.
 
-The order is that of a camera: something in front of the face, light, lens, exposure and colour, sensor
-noise, resolution, compression. The paper's section 4.1 has those in `PAPER_STAGES`; the others
-are ours. All work on (S, S, 3) uint8 RGB and cost a fraction of a millisecond.
+The order is that of a camera: something in front of the face, light, lens, exposure and colour,
+sensor noise, resolution, compression. The paper's section 4.1 has those in `PAPER_STAGES`; the
+others are ours. All work on (S, S, 3) uint8 RGB and cost a fraction of a millisecond.
 """
 
 from __future__ import annotations
@@ -100,7 +100,9 @@ def strands(crop: Image, rng: np.random.Generator) -> Image:
     size, count = len(crop), int(rng.integers(3, 40))
     down = np.linspace(-0.1, rng.uniform(0.5, 1.1), 12)
     across = rng.uniform(-0.1, 1.1) + rng.normal(0, 0.3) * down + rng.normal(0, 0.4) * down**2
-    apart = rng.normal(0, rng.uniform(0.02, 0.12), (count, 1)) + rng.normal(0, 0.03, (count, 1)) * down
+    apart = (
+        rng.normal(0, rng.uniform(0.02, 0.12), (count, 1)) + rng.normal(0, 0.03, (count, 1)) * down
+    )
     points = np.stack([across + apart, np.broadcast_to(down, apart.shape)], axis=-1) * size
     course = rng.normal(0, 25)  # degrees that the bundle is off from hanging down
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), course, 1.0)
@@ -116,7 +118,7 @@ def strands(crop: Image, rng: np.random.Generator) -> Image:
 
 
 def shade(crop: Image, rng: np.random.Generator) -> Image:
-    """One side darker than the other, with an edge between them from soft to sharp, bent or not."""
+    """One side darker than the other; the edge between them soft or sharp, straight or bent."""
     size = len(crop)
     towards, bend, place = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.7), rng.normal(0, 0.2)
     softness = np.exp(rng.uniform(np.log(0.03), np.log(0.6)))

@@ -36,9 +36,7 @@ def driver(car_video: Path) -> np.ndarray:
     return next(iter(VideoReader(car_video)))[1]
 
 
-def opencv_faces(
-    image: np.ndarray, nms: float = 0.3
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def opencv_faces(image: np.ndarray, nms: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Boxes, keypoints and scores of OpenCV's YuNet, best first; nms 1: those of all cells."""
     height, width = image.shape[:2]
     detector = cv2.FaceDetectorYN.create(str(find_yunet()), "", (width, height), 0.6, nms, 5000)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,6 @@ from tools.demo.network import private_network
 if TYPE_CHECKING:
     from rclpy.context import Context
 
-    from headpose_ros.node import HeadPoseNode
     from tests.ros.graph import NodeProcess, Probe
 
 _numbers = itertools.count()
@@ -54,7 +52,7 @@ def start(
 
     yield start
     for node in nodes:
-        node.kill()
+        node.close()
 
 
 @pytest.fixture
@@ -65,43 +63,3 @@ def probe(ros: Context) -> Iterator[Probe]:
     probe = Probe(ros, f"/test{next(_numbers)}")
     yield probe
     probe.close()
-
-
-@pytest.fixture
-def inside(
-    ros: Context, probe: Probe, tiny_model_file: Path
-) -> Iterator[Callable[..., HeadPoseNode]]:
-    """Runs a node in a thread of this process, for faults that come from nowhere else."""
-    from rclpy.executors import SingleThreadedExecutor
-
-    from headpose_ros.node import HeadPoseNode
-    from tests.ros.graph import ros_parameters
-
-    executor = SingleThreadedExecutor(context=ros)
-    ended = threading.Event()
-
-    def serve() -> None:
-        while not ended.is_set():
-            executor.spin_once(timeout_sec=0.05)
-
-    nodes: list[HeadPoseNode] = []
-    thread = threading.Thread(target=serve)
-
-    def run(**parameters: object) -> HeadPoseNode:
-        parameters.setdefault("model", str(tiny_model_file))
-        node = HeadPoseNode(
-            context=ros,
-            namespace=probe.namespace,
-            parameter_overrides=ros_parameters(parameters),
-        )
-        nodes.append(node)
-        assert node.autostart()
-        executor.add_node(node)
-        thread.start()
-        return node
-
-    yield run
-    ended.set()
-    thread.join()
-    for node in nodes:
-        node.destroy_node()

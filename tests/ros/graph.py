@@ -96,10 +96,16 @@ class NodeProcess:
         self.process.send_signal(sign)
         return self.wait()
 
-    def kill(self) -> None:
+    def close(self) -> None:
+        """End it if it still runs: in peace if it can, since a process that is killed while it
+        reads from shared memory leaves those who write to it unable to send large images."""
         if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(10.0)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
 
 
 class Probe:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,8 @@ from lifecycle_msgs.srv import ChangeState
 from rclpy.context import Context
 from rclpy.lifecycle import TransitionCallbackReturn
 
-from headpose_core.errors import DeviceError
-from headpose_core.runtime import HeadPoseModel
 from headpose_ros.node import HeadPoseNode
+from tests.ros import faulty_node
 from tests.ros.graph import NodeProcess, Probe, image_message, ros_parameters
 from tests.tiny_models import tiny_model
 
@@ -197,36 +197,16 @@ def test_a_model_that_fails_ends_unconfigured_and_can_be_configured_again(
     assert probe.status.level == b"\x00"
 
 
-def failing_loader(monkeypatch: pytest.MonkeyPatch, on_cpu: Exception | None = None) -> list[str]:
-    """Models that are loaded for another device than the CPU fail at once, those for the CPU
-    cannot be loaded if an error is given; what is asked for."""
-    load, asked = HeadPoseModel.load, []
-
-    def load_failing(path: str, *, device: str, **options: Any) -> HeadPoseModel:
-        asked.append(device)
-        if device == "cpu" and on_cpu:
-            raise on_cpu
-        model = load(path, device="cpu", **options)
-        if device != "cpu":
-            model.device = device
-            monkeypatch.setattr(model, "infer", fail)
-        return model
-
-    def fail(crops: np.ndarray) -> np.ndarray:
-        raise DeviceError("CUDA error 700: an illegal memory access was encountered")
-
-    monkeypatch.setattr(HeadPoseModel, "load", load_failing)
-    return asked
+def asked(node: NodeProcess) -> list[str]:
+    """For which devices the pose network was loaded."""
+    return re.findall(r"^asked (\S+)$", node.output(), re.MULTILINE)
 
 
 def test_the_cpu_takes_over_from_a_device_that_fails(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
-    asked = failing_loader(monkeypatch)
-    inside(device="cuda")
+    command = faulty_node.command(faulty_node.device)
+    node = start(probe.namespace, command=command, device="cuda")
     probe.until_ready()
     probe.send(image_message(astronaut, 0))
     values = probe.until_values(images_failed=1, device="cpu")
@@ -234,29 +214,25 @@ def test_the_cpu_takes_over_from_a_device_that_fails(
     assert probe.status.level == b"\x01"
     assert "CUDA error 700" in probe.status.message
     assert "the CPU has taken over" in probe.status.message
+    assert "[ERROR]" in node.output()
     assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
-    assert asked == ["cuda", "cpu"]
+    assert asked(node) == ["cuda", "cpu"]
 
 
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (DeviceError("no such device"), "no such device"),
-        (MemoryError(), "MemoryError"),
-        (RuntimeError("bad allocation"), "RuntimeError: bad allocation"),
+        ("DeviceError", "no such thing"),
+        ("MemoryError", "MemoryError: no such thing"),
+        ("RuntimeError", "RuntimeError: no such thing"),
     ],
 )
 def test_a_cpu_that_cannot_take_over_ends_unconfigured(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
-    error: Exception,
-    told: str,
+    start: Start, probe: Probe, astronaut: np.ndarray, error: str, told: str
 ) -> None:
     """Whatever the runtime raises."""
-    failing_loader(monkeypatch, on_cpu=error)
-    inside(device="cuda")
+    command = faulty_node.command(faulty_node.device, error)
+    start(probe.namespace, command=command, device="cuda")
     probe.until_ready()
     probe.send(image_message(astronaut))
     probe.until_values(state="unconfigured", images_failed=1)
@@ -265,24 +241,22 @@ def test_a_cpu_that_cannot_take_over_ends_unconfigured(
 
 
 def test_without_fallback_a_device_that_fails_ends_unconfigured(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
-    asked = failing_loader(monkeypatch)
-    inside(device="cuda", allow_cpu_fallback=False)
+    command = faulty_node.command(faulty_node.device)
+    node = start(probe.namespace, command=command, device="cuda", allow_cpu_fallback=False)
     probe.until_ready()
     probe.send(image_message(astronaut, 0))
     probe.until_values(state="unconfigured", images_failed=1)
     assert probe.status.level == b"\x02"
     assert "the device cuda failed (CUDA error 700" in probe.status.message
+    assert "[ERROR]" in node.output()
     assert probe.set_parameters(device="cpu") == [""]
     assert probe.change_state("configure")
     assert probe.change_state("activate")
     probe.until_ready()
     assert len(probe.ask(image_message(astronaut, 1)).heads) == 1
-    assert asked == ["cuda", "cpu"]
+    assert asked(node) == ["cuda", "cpu"]
 
 
 def test_an_inference_without_end_holds_nothing_up(

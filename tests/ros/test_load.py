@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import statistics
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,11 +19,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from headpose_ros.msg import HeadPoseArray
 
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.types import Frame
-from headpose_ros import processor
+from tests.ros import faulty_node
 from tests.ros.graph import NodeProcess, Probe, image_message
+
+Start = Callable[..., NodeProcess]
 
 DEAF = """
 import rclpy
@@ -38,44 +37,27 @@ rclpy.spin(node)
 
 
 class Gate:
-    """Holds the pose network up: `begun` when it is in work, goes on with `opened`."""
+    """Holds the pose network of a node up: it has `begun`, and goes on with `open`."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.begun, self.opened = threading.Event(), threading.Event()
-        infer = HeadPoseModel.infer
+    def __init__(self, start: Start, probe: Probe, folder: Path, **parameters: object) -> None:
+        self._folder = folder
+        self.node = start(
+            probe.namespace, command=faulty_node.command(faulty_node.gated, folder), **parameters
+        )
+        probe.until_ready()
 
-        def infer_slowly(model: HeadPoseModel, crops: np.ndarray) -> np.ndarray:
-            self.begun.set()
-            assert self.opened.wait(60)
-            return infer(model, crops)
+    def begun(self) -> bool:
+        return (self._folder / "begun").exists()
 
-        monkeypatch.setattr(HeadPoseModel, "infer", infer_slowly)
-
-
-def slowed(monkeypatch: pytest.MonkeyPatch, slower_s: float) -> list[float]:
-    """Makes every image take so much longer. The seconds that each one took, as they come."""
-    process, took = HeadPosePipeline.__call__, []
-
-    def process_slowly(pipeline: HeadPosePipeline, *arguments: Any) -> Frame:
-        begun_s = time.monotonic()
-        time.sleep(slower_s)
-        frame = process(pipeline, *arguments)
-        took.append(time.monotonic() - begun_s)
-        return frame
-
-    monkeypatch.setattr(HeadPosePipeline, "__call__", process_slowly)
-    return took
+    def open(self) -> None:
+        (self._folder / "open").touch()
 
 
 def test_latency_stays_under_two_processing_times(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
     """At 20 Hz, when an image takes as long as eight come in: what queued would be ever later."""
-    inside()
-    took = slowed(monkeypatch, 0.4)
+    node = start(probe.namespace, command=faulty_node.command(faulty_node.slow, 0.4))
     small = np.ascontiguousarray(astronaut[20:220, 120:320])
     sent_s: dict[int, float] = {}
     latencies_s: list[float] = []
@@ -101,48 +83,40 @@ def test_latency_stays_under_two_processing_times(
         return came == dropped + processed and processed == len(latencies_s)
 
     probe.until(all_came, "an answer for each image that was not dropped")
+    took = [float(seconds) for seconds in re.findall(r"^took (\S+)$", node.output(), re.MULTILINE)]
+    assert len(took) == len(latencies_s)
     assert statistics.median(latencies_s) < 2 * statistics.median(took)
     _, dropped, processed = counts()
     assert dropped > processed >= 3
 
 
 def test_an_inference_that_hangs_is_said(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     """Before it ends, if it ever does."""
-    inside(latency_grace=0.0)
-    gate = Gate(monkeypatch)
-    probe.until_ready()
+    gate = Gate(start, probe, tmp_path, latency_grace=0.0)
     probe.send(image_message(astronaut))
-    probe.until(gate.begun.is_set, "the image is in work")
+    probe.until(gate.begun, "the image is in work")
     probe.until(lambda: probe.status.level == b"\x02", "an error")
     assert probe.status.message.startswith("an image has taken ")
     assert probe.values()["is_processing_time_ms_in_expected_range"] == "False"
     assert probe.values()["images_processed"] == "0"
-    gate.opened.set()
+    gate.open()
     probe.until_values(images_processed=1)
 
 
 def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     """So none waits longer than the one before it takes: under two processing times in all."""
-    inside()
-    gate = Gate(monkeypatch)
-    probe.until_ready()
+    gate = Gate(start, probe, tmp_path)
     sent = [image_message(astronaut, number) for number in range(4)]
     probe.send(sent[0])
-    probe.until(gate.begun.is_set, "the first image is in work")
+    probe.until(gate.begun, "the first image is in work")
     for count, message in enumerate(sent[1:], 2):
         probe.send(message)
         probe.until_values(images_in=count, images_processed=0)
-    gate.opened.set()
+    gate.open()
     probe.until(lambda: len(probe.poses) == 2, "two answers")
     assert [pose.header for pose in probe.poses] == [sent[0].header, sent[3].header]
     values = probe.until_values(images_processed=2)
@@ -150,19 +124,14 @@ def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
 
 
 def test_nothing_comes_when_the_node_was_deactivated(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     """The image that was in work is dropped, and the next one after activating is not."""
-    inside()
-    gate = Gate(monkeypatch)
-    probe.until_ready()
+    gate = Gate(start, probe, tmp_path)
     probe.send(image_message(astronaut, 0))
-    probe.until(gate.begun.is_set, "the image is in work")
+    probe.until(gate.begun, "the image is in work")
     assert probe.change_state("deactivate")
-    gate.opened.set()
+    gate.open()
     probe.until_values(images_dropped=1, state="inactive")
     assert probe.change_state("activate")
     probe.until_ready()
@@ -172,49 +141,37 @@ def test_nothing_comes_when_the_node_was_deactivated(
 
 
 def test_nothing_comes_late_when_the_node_was_activated_again(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     """The image that was in work all the time is of before, and dropped."""
-    inside()
-    gate = Gate(monkeypatch)
-    probe.until_ready()
+    gate = Gate(start, probe, tmp_path)
     probe.send(image_message(astronaut, 0))
-    probe.until(gate.begun.is_set, "the image is in work")
+    probe.until(gate.begun, "the image is in work")
     assert probe.change_state("deactivate")
     assert probe.change_state("activate")
     probe.until_ready()
     probe.send(image_message(astronaut, 1))
     probe.until_values(images_in=2, images_processed=0)
-    gate.opened.set()
+    gate.open()
     probe.until_values(images_dropped=1, images_processed=1)
     probe.until(lambda: probe.poses, "the answer")
     assert [pose.header for pose in probe.poses] == [image_message(astronaut, 1).header]
 
 
 def test_ending_waits_once_for_an_inference_that_hangs(
-    inside: Callable[..., Any],
-    probe: Probe,
-    astronaut: np.ndarray,
-    monkeypatch: pytest.MonkeyPatch,
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
-    patience_s = 4.0
-    monkeypatch.setattr(processor, "_PATIENCE_S", patience_s)
-    inside()
-    gate = Gate(monkeypatch)
-    probe.until_ready()
+    gate = Gate(start, probe, tmp_path)
     probe.send(image_message(astronaut))
-    probe.until(gate.begun.is_set, "the image is in work")
+    probe.until(gate.begun, "the image is in work")
     before_s = time.monotonic()
     assert probe.change_state("active_shutdown")
-    assert time.monotonic() - before_s < 2 * patience_s
-    gate.opened.set()
+    assert time.monotonic() - before_s < 2 * faulty_node.LONGEST_S
+    gate.open()
 
 
 def test_a_subscriber_that_never_reads_slows_nothing(
-    start: Callable[..., NodeProcess], probe: Probe, astronaut: np.ndarray
+    start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
     start(probe.namespace)
     code = DEAF.format(namespace=probe.namespace)
