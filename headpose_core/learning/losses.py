@@ -102,8 +102,8 @@ def mirror_divergence(logits: Tensor) -> Tensor:
     """How far a network disagrees with itself about views and their mirror images [nat].
 
     logits: (2 N, 3, 62), of N views and then of the same N mirrored. Either is held to the mean
-    of both (Jensen-Shannon divergence, summed over the angles), an ensemble of two that costs no
-    network. Zero when they agree.
+    of both, as a student to its teachers: an ensemble of two that costs no second network. Zero
+    when they agree.
     """
     seen, mirrored = logits.chunk(2)
     both = seen, mirror_logits(mirrored)

@@ -15,6 +15,8 @@ from headpose_core.learning.losses import (
     expectation_deg,
     hard_loss,
     label_distribution,
+    mirror_divergence,
+    mirror_logits,
 )
 
 
@@ -115,6 +117,31 @@ def test_the_temperature_applies_to_each_teacher() -> None:
 def test_an_ensemble_needs_a_teacher() -> None:
     with pytest.raises(ValueError, match="one teacher or more"):
         ensemble_probabilities([])
+
+
+def test_mirrored_logits_are_those_of_the_mirrored_head() -> None:
+    logits = torch.randn(2, 3, NUM_BINS)
+    expected = expectation_deg(logits) * torch.tensor([-1.0, 1.0, -1.0])
+    torch.testing.assert_close(expectation_deg(mirror_logits(logits)), expected)
+    torch.testing.assert_close(mirror_logits(mirror_logits(logits)), logits)
+
+
+def test_who_agrees_about_the_mirror_image_does_not_diverge() -> None:
+    logits = torch.randn(2, 3, NUM_BINS)
+    both = torch.cat([logits, mirror_logits(logits)])
+    assert mirror_divergence(both).item() == pytest.approx(0.0, abs=1e-6)
+    assert mirror_divergence(torch.cat([logits, logits])).item() > 0.1
+
+
+def test_mirror_divergence_by_hand() -> None:
+    # Pitch in bins 30 and 31: odds of 1 : 3 in the view, of 3 : 1 in its mirror image, 1 : 1 in
+    # the mean; and nothing is known of yaw and roll.
+    logits = torch.zeros(2, 3, NUM_BINS)
+    logits[:, 1] = -1e4
+    logits[0, 1, 30:32] = torch.tensor([0.0, math.log(3.0)])
+    logits[1, 1, 30:32] = torch.tensor([math.log(3.0), 0.0])
+    expected = 0.5 * math.log(0.5 / 0.25) + 0.5 * math.log(0.5 / 0.75)
+    assert mirror_divergence(logits).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_divergence_by_hand() -> None:

@@ -16,16 +16,19 @@ import torch
 from safetensors.torch import load_file
 
 from headpose_core.learning import trainer
+from headpose_core.learning.augment import plain_view
 from headpose_core.learning.checkpoint import load_checkpoint
 from headpose_core.learning.config import TrainConfig, changed_settings, to_json
 from headpose_core.learning.export import export_model
 from headpose_core.learning.journal import EpochSums, Journal, measure_holdout
+from headpose_core.learning.losses import HardLossConfig, mirror_divergence
 from headpose_core.learning.network import HeadPoseNet, NetworkConfig, load_weights, save_weights
 from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
 from headpose_core.learning.schedule import ScheduleConfig, crop_size, epoch_order
 from headpose_core.learning.state import WEIGHTS, TrainingState
-from headpose_core.learning.trainer import train, train_epoch
-from tests.learning.drawn_faces import write_shard
+from headpose_core.learning.trainer import Batch, train, train_epoch
+from headpose_core.rotation import mirror_angles
+from tests.learning.drawn_faces import draw_face, write_shard
 from tests.tiny_models import METADATA
 
 
@@ -75,6 +78,39 @@ def test_a_network_learns_to_read_drawn_faces(faces: Path, tmp_path: Path) -> No
     assert start["faces"] == end["faces"] > 10
     assert end["yaw"] < 0.7 * start["yaw"]
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
+
+
+def test_views_both_ways() -> None:
+    crops = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3)
+    labels = torch.tensor([[10.0, 20.0, 30.0], [-1.0, -2.0, -3.0]])
+    both = Batch(crops, labels).both_ways()
+    np.testing.assert_array_equal(both.crops[:2], crops)
+    np.testing.assert_array_equal(both.crops[2:], crops.numpy()[:, :, ::-1])
+    np.testing.assert_array_equal(both.labels[2:], mirror_angles(labels.numpy()))
+
+
+def test_a_network_learns_to_agree_with_itself_about_mirror_images(
+    faces: Path, tmp_path: Path
+) -> None:
+    schedule = ScheduleConfig(
+        epochs=6, views_per_epoch=192, batch_size=32, crop_sizes=((0.0, 48), (0.99, 112))
+    )
+    apart = {}
+    for weight in (0.0, 100.0):
+        loss = HardLossConfig(mirror_weight=weight)
+        run = tmp_path / f"{weight:.0f}"
+        network, _ = load_weights(train(small_run(faces, run, schedule=schedule, loss=loss)))
+        view = draw_face(np.array([25.0, 5.0, -8.0]))
+        crop = torch.from_numpy(
+            plain_view(view, np.array([20.0, 20.0, 132.0, 132.0], np.float32))
+        )[None]
+        with torch.inference_mode():
+            both = network(Batch(crop, torch.zeros(1, 3)).both_ways().crops)
+        apart[weight] = mirror_divergence(both).item()
+    assert apart[100.0] < 0.5 * apart[0.0]
+    line = records(tmp_path / "100")[-1]
+    parts = line["cross_entropy"] + 0.005 * line["squared_error"]
+    assert line["loss"] == pytest.approx(parts + 100.0 * line["mirror_divergence"], rel=1e-4)
 
 
 def test_what_a_run_leaves_behind(faces: Path, tmp_path: Path) -> None:
