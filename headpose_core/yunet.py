@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from headpose_core.boxes import iou
 from headpose_core.detector_settings import Adjustable
 from headpose_core.errors import ModelError
 from headpose_core.image import check_image, shrunk
 from headpose_core.image_view import AnyImage
 from headpose_core.onnx_file import read_model_file, with_input_size
 from headpose_core.sessions import open_session
-from headpose_core.tracking import iou
 from headpose_core.types import Faces
 
 if TYPE_CHECKING:
@@ -196,14 +196,10 @@ def _agreed(
 
 def _best(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.intp]:
     """Non-maximum suppression: indices of the boxes to keep, best score first."""
-    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
     left = np.argsort(-scores, kind="stable")
     keep = []
     while left.size:
         best, left = left[0], left[1:]
         keep.append(best)
-        low = np.maximum(boxes[best, :2], boxes[left, :2])
-        high = np.minimum(boxes[best, 2:], boxes[left, 2:])
-        common = np.prod(np.maximum(high - low, 0), axis=1)
-        left = left[common <= _NMS_IOU * (areas[best] + areas[left] - common)]
+        left = left[iou(boxes[best], boxes[left])[0] <= _NMS_IOU]
     return np.array(keep, np.intp)

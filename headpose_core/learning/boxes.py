@@ -22,13 +22,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from headpose_core.boxes import iou
 from headpose_core.detection import FaceDetector, YuNet
 from headpose_core.errors import ImageError
 from headpose_core.files import appearing
 from headpose_core.image import read_image
 from headpose_core.learning.datasets import LabelledFace
 from headpose_core.learning.readers.files import FileFaces
-from headpose_core.tracking import iou
 
 SAVE_EVERY_S = 60.0
 MISSED = "missed by the detector"

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from headpose_core.assignment import assign
-from headpose_core.tracking import Tracker, iou
+from headpose_core.boxes import iou
+from headpose_core.tracking import Tracker
 
 LEFT, RIGHT = np.array([10.0, 10, 60, 70]), np.array([200.0, 20, 260, 90])
 

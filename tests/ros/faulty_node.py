@@ -8,6 +8,7 @@ FAULT is the name of a function below. The node and everything around it is the 
 
 from __future__ import annotations
 
+import builtins
 import sys
 import time
 from collections.abc import Callable
@@ -55,13 +56,13 @@ def gated(folder: str) -> None:
 
 def device(cpu_error: str = "") -> None:
     """The pose network fails on its device, other than the CPU; there it cannot be loaded when an
-    error is given: the name of a built-in one, or DeviceError. Prints `asked DEVICE` for each."""
+    error is given: the name of a built-in one, else DeviceError. Prints `asked DEVICE` for each."""
     load = HeadPoseModel.load
 
     def load_failing(path: str, *, device: str, **options: Any) -> HeadPoseModel:
         print(f"asked {device}", flush=True)
         if device == "cpu" and cpu_error:
-            raise {**vars(__builtins__), "DeviceError": DeviceError}[cpu_error]("no such thing")
+            raise getattr(builtins, cpu_error, DeviceError)("no such thing")
         model = load(path, device="cpu", **options)
         if device != "cpu":
             model.device, model.infer = device, fail
