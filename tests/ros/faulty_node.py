@@ -55,8 +55,9 @@ def gated(folder: str) -> None:
 
 
 def device(cpu_error: str = "") -> None:
-    """The pose network fails on its device, other than the CPU; there it cannot be loaded when an
-    error is given: the name of a built-in one, else DeviceError. Prints `asked DEVICE` for each."""
+    """The pose network fails on its device, other than the CPU; for the CPU it cannot be loaded
+    when an error is given: the name of a built-in one, else DeviceError. Prints `asked DEVICE` for
+    each."""
     load = HeadPoseModel.load
 
     def load_failing(path: str, *, device: str, **options: Any) -> HeadPoseModel:
