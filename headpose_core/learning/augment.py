@@ -144,15 +144,40 @@ def training_view(
     image: (H, W, 3) uint8 RGB. box: (4,) pixels. angles_deg: (3,) yaw, pitch, roll.
     Returns the crop (size, size, 3) uint8 and its label (3,) float64 in degrees.
     """
+    views, labels = training_views(image, box, angles_deg, config, size, rng, fit)
+    return views[0], labels[0]
+
+
+def training_views(
+    image: Image,
+    box: NDArray[np.float32],
+    angles_deg: FloatArray,
+    config: AugmentConfig,
+    size: int,
+    rng: np.random.Generator,
+    fit: Fit = "pad",
+    both_ways: bool = False,
+) -> tuple[Image, FloatArray]:
+    """A random view of a labelled face, and with `both_ways` another one that is mirrored to it.
+
+    Only the turn in the image plane is common to the two, so that their labels are mirror images
+    of each other; what happens to the pixels is drawn for each. Arguments as of `training_view`.
+    Returns crops (W, size, size, 3) uint8 and labels (W, 3) float64 in degrees; W is 1 or 2.
+    """
     config = config.in_use()
     jitter = draw_jitter(config.geometry, rng)
     label = np.asarray(angles_deg, np.float64)
     turned = turn_label(label, jitter.turn_deg) if jitter.turn_deg else label
     if turned is None:
         jitter, turned = replace(jitter, turn_deg=0.0), label
-    view = warp_to_crop(image, box, jitter, size, fit)
-    label = mirror_angles(turned) if jitter.flip else turned
-    return degrade(view, config.degrade, rng), label
+    jitters = [jitter]
+    if both_ways:
+        other = draw_jitter(config.geometry, rng)
+        jitters.append(replace(other, turn_deg=jitter.turn_deg, flip=not jitter.flip))
+    views = [warp_to_crop(image, box, one, size, fit) for one in jitters]
+    crops = [degrade(view, config.degrade, rng) for view in views]
+    labels = [mirror_angles(turned) if one.flip else turned for one in jitters]
+    return np.stack(crops), np.stack(labels)
 
 
 NO_AUGMENTATION = AugmentConfig(

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from headpose_core.crop import Fit
-from headpose_core.learning.augment import AugmentConfig, plain_view, training_view
+from headpose_core.learning.augment import AugmentConfig, plain_view, training_views
 from headpose_core.learning.report import Report
 from headpose_core.types import FloatArray, Image
 
@@ -91,7 +91,8 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
     View k of the run is drawn from a generator seeded with (seed, k) and nothing else, so
     that a resumed run, and any number of workers, sees the very same pixels. With
     `views_per_face` a face has only so many views, k modulo that number chooses, and they come
-    again. fit: see `crop.crop_windows`.
+    again. fit: see `crop.crop_windows`. Crops (W, S, S, 3) and labels (W, 3): W is 2 with
+    `both_ways`, see `training_views`, else 1.
     """
 
     def __init__(
@@ -104,10 +105,12 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
         first_view: int,
         views_per_face: int = 0,
         fit: Fit = "pad",
+        both_ways: bool = False,
     ) -> None:
         self._faces, self._indices = faces, indices
         self._augment, self._crop_size, self._fit = augment, crop_size, fit
         self._seed, self._first_view, self._variety = seed, first_view, views_per_face
+        self._both_ways = both_ways
 
     def __len__(self) -> int:
         return len(self._indices)
@@ -117,10 +120,17 @@ class ViewBatches(torch.utils.data.Dataset[tuple[Image, NDArray[np.float32]]]):
         face = self._faces[index]
         key = (index, view % self._variety) if self._variety else (view,)
         rng = np.random.default_rng((self._seed, *key))
-        crop, label = training_view(
-            face.image, face.box, face.angles_deg, self._augment, self._crop_size, rng, self._fit
+        crops, labels = training_views(
+            face.image,
+            face.box,
+            face.angles_deg,
+            self._augment,
+            self._crop_size,
+            rng,
+            self._fit,
+            self._both_ways,
         )
-        return crop, label.astype(np.float32)
+        return crops, labels.astype(np.float32)
 
 
 def plain_views(

@@ -57,6 +57,16 @@ class Group:
             distributed.init_process_group(backend, timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size())
 
+    def leave(self) -> None:
+        """Wait until all have come here, and end what connects them.
+
+        A process that ends with its connections open ends some of their threads in the middle of
+        their work, and sometimes is aborted for it.
+        """
+        if self.size > 1:
+            distributed.barrier()
+            distributed.destroy_process_group()
+
     @property
     def leads(self) -> bool:
         """Whether this process measures, reports and writes the files."""

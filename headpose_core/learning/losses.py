@@ -26,8 +26,8 @@ class HardLossConfig:
     label_sigma_deg: float = 0.0
     """Spread of the label over neighbouring bins, in degrees; 0 is the paper's one-hot label."""
     mirror_weight: float = 0.0
-    """Weight of the divergence between what is said of a view and of its mirror image. Above 0,
-    each view is seen both ways in one update, which is twice the work; the paper has 0."""
+    """Weight of the divergence between what is said of a view and of one that is mirrored to it.
+    Above 0, a face is seen both ways in one update, which is twice the work; the paper has 0."""
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,9 @@ def mirror_logits(logits: Tensor) -> Tensor:
 
 
 def mirror_divergence(logits: Tensor) -> Tensor:
-    """How far a network disagrees with itself about views and their mirror images [nat].
+    """How far a network disagrees with itself about views that are mirrored to each other [nat].
 
-    logits: (2 N, 3, 62), of N views and then of the same N mirrored. Either is held to the mean
+    logits: (2 N, 3, 62), of N views and then of their N counterparts. Either is held to the mean
     of both, as a student to its teachers: an ensemble of two that costs no second network. Zero
     when they agree.
     """

@@ -47,8 +47,9 @@ from headpose_core.learning.state import WEIGHTS, TrainingState
 
 @dataclass(frozen=True)
 class Batch:
-    """What a process sees of an update: crops (N, S, S, 3) uint8, labels (N, 3) degrees.
+    """What a process sees of an update: crops (N, W, S, S, 3) uint8, labels (N, W, 3) degrees.
 
+    W views of each face: 1, or 2 that are mirrored to each other (`augment.training_views`).
     rows: (N,) numbers of the views among those that a face may have, for the teachers' cache.
     """
 
@@ -62,11 +63,10 @@ class Batch:
         pieces = zip(self.crops.chunk(count), self.labels.chunk(count), rows, strict=True)
         return [Batch(*piece) for piece in pieces]
 
-    def both_ways(self) -> Batch:
-        """The views and then their mirror images, (2 N, S, S, 3)."""
-        mirrored = self.labels * self.labels.new_tensor([-1.0, 1.0, -1.0])
-        crops = torch.cat([self.crops, self.crops.flip(2)])
-        return Batch(crops, torch.cat([self.labels, mirrored]))
+    def views(self) -> tuple[Tensor, Tensor]:
+        """Crops (W N, S, S, 3) and labels (W N, 3): of all faces the first view, then the next."""
+        crops, labels = (values.transpose(0, 1) for values in (self.crops, self.labels))
+        return crops.flatten(0, 1), labels.flatten(0, 1)
 
 
 def train(config: RunConfig) -> Path:
@@ -94,6 +94,7 @@ def train(config: RunConfig) -> Path:
     state.save()
     if journal:
         journal.close()
+    state.group.leave()
     return config.out / WEIGHTS
 
 
@@ -134,6 +135,7 @@ def batches(state: TrainingState) -> Iterator[Batch]:
         first_view=state.views,
         views_per_face=variety,
         fit=config.crop,
+        both_ways=mirror_weight(config) > 0.0,
     )
     share = schedule.batch_size // group.size
     starts = range(group.rank * share, len(order), schedule.batch_size)
@@ -182,24 +184,27 @@ def forward(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
     """The loss of some views, its parts and the mean absolute error, as scalars."""
     config, precision = state.config, getattr(torch, state.config.precision)
     half = precision != torch.float32
-    mirror_weight = config.loss.mirror_weight if isinstance(config, TrainConfig) else 0.0
-    if mirror_weight:
-        batch = batch.both_ways()
+    crops, labels = batch.views()
     with torch.autocast(state.device.type, precision, enabled=half):
-        logits = state.shared(batch.crops)
+        logits = state.shared(crops)
     logits = logits.float()
     if state.teachers:
-        said = state.teachers(batch.crops, batch.rows)
-        losses = distill_loss(logits, said, batch.labels, cast(DistillConfig, config).loss)
+        said = state.teachers(crops, batch.rows)
+        losses = distill_loss(logits, said, labels, cast(DistillConfig, config).loss)
     else:
-        losses = hard_loss(logits, batch.labels, cast(TrainConfig, config).loss)
-    if mirror_weight:
+        losses = hard_loss(logits, labels, cast(TrainConfig, config).loss)
+    if weight := mirror_weight(config):
         apart = mirror_divergence(logits)
-        losses |= {"loss": losses["loss"] + mirror_weight * apart, "mirror_divergence": apart}
+        losses |= {"loss": losses["loss"] + weight * apart, "mirror_divergence": apart}
     if not torch.isfinite(losses["loss"]):
         stop_diverged(state, batch)
-    error = (expectation_deg(logits) - batch.labels).abs().mean()
+    error = (expectation_deg(logits) - labels).abs().mean()
     return {**losses, "mae": error}
+
+
+def mirror_weight(config: RunConfig) -> float:
+    """Weight of the agreement between a view and its mirror image; 0 of a distillation."""
+    return config.loss.mirror_weight if isinstance(config, TrainConfig) else 0.0
 
 
 def stop_diverged(state: TrainingState, batch: Batch) -> None:

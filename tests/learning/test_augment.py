@@ -16,6 +16,7 @@ from headpose_core.learning.augment import (
     Jitter,
     plain_view,
     training_view,
+    training_views,
     turn_label,
     warp_to_crop,
 )
@@ -105,6 +106,20 @@ def test_a_view_depends_on_its_generator_alone() -> None:
     first, again, other = view(1), view(1), view(2)
     assert (first[0] == again[0]).all() and (first[1] == again[1]).all()
     assert unlike(first[0], other[0]) > 1.0
+
+
+def test_views_both_ways_share_the_turn_and_nothing_else() -> None:
+    image = draw_face(POSE)
+    turning = GeometryConfig(flip=0.5, shift=0.0, scale=0.0, rotate=1.0, rotate_deg=20.0)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        config = AugmentConfig(turning, DegradeConfig.off())
+        crops, labels = training_views(image, CENTRED, POSE, config, 64, rng, both_ways=True)
+        np.testing.assert_allclose(labels[1], mirror_angles(labels[0]))
+        assert unlike(crops[0], crops[1][:, ::-1]) < 1.5
+    rng = np.random.default_rng(0)
+    crops, _ = training_views(image, CENTRED, POSE, AugmentConfig(), 64, rng, both_ways=True)
+    assert unlike(crops[0], crops[1][:, ::-1]) > 5.0
 
 
 def test_jitter_has_the_spread_of_its_config() -> None:

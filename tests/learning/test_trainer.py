@@ -27,7 +27,6 @@ from headpose_core.learning.optimizer import OptimizerConfig, learning_rate
 from headpose_core.learning.schedule import ScheduleConfig, crop_size, epoch_order
 from headpose_core.learning.state import WEIGHTS, TrainingState
 from headpose_core.learning.trainer import Batch, train, train_epoch
-from headpose_core.rotation import mirror_angles
 from tests.learning.drawn_faces import draw_face, write_shard
 from tests.tiny_models import METADATA
 
@@ -80,13 +79,12 @@ def test_a_network_learns_to_read_drawn_faces(faces: Path, tmp_path: Path) -> No
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
 
 
-def test_views_both_ways() -> None:
-    crops = torch.arange(2 * 4 * 4 * 3, dtype=torch.uint8).reshape(2, 4, 4, 3)
-    labels = torch.tensor([[10.0, 20.0, 30.0], [-1.0, -2.0, -3.0]])
-    both = Batch(crops, labels).both_ways()
-    np.testing.assert_array_equal(both.crops[:2], crops)
-    np.testing.assert_array_equal(both.crops[2:], crops.numpy()[:, :, ::-1])
-    np.testing.assert_array_equal(both.labels[2:], mirror_angles(labels.numpy()))
+def test_the_views_of_a_batch_are_the_first_of_all_faces_and_then_the_second() -> None:
+    crops = torch.arange(3 * 2 * 4 * 4 * 3, dtype=torch.uint8).reshape(3, 2, 4, 4, 3)
+    labels = torch.arange(18.0).reshape(3, 2, 3)
+    flat, angles = Batch(crops, labels).views()
+    np.testing.assert_array_equal(flat, torch.cat([crops[:, 0], crops[:, 1]]))
+    np.testing.assert_array_equal(angles, torch.cat([labels[:, 0], labels[:, 1]]))
 
 
 def test_a_network_learns_to_agree_with_itself_about_mirror_images(
@@ -105,7 +103,7 @@ def test_a_network_learns_to_agree_with_itself_about_mirror_images(
             plain_view(view, np.array([20.0, 20.0, 132.0, 132.0], np.float32))
         )[None]
         with torch.inference_mode():
-            both = network(Batch(crop, torch.zeros(1, 3)).both_ways().crops)
+            both = network(torch.cat([crop, crop.flip(2)]))
         apart[weight] = mirror_divergence(both).item()
     assert apart[100.0] < 0.5 * apart[0.0]
     line = records(tmp_path / "100")[-1]
@@ -198,7 +196,7 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_batch(faces: Path, tmp_pa
     with pytest.raises(RuntimeError, match="not finite after 0 views"):
         train(config)
     batch = load_checkpoint(tmp_path / "run" / "diverged.pt")
-    assert batch is not None and batch["crops"].shape == (16, 48, 48, 3)
+    assert batch is not None and batch["crops"].shape == (16, 1, 48, 48, 3)
     assert batch["step"] == 0
 
 
