@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from headpose_core.backends import Request
 from headpose_core.errors import DeviceError, ModelError
-from headpose_core.model_file import INPUT
 
 # OpenVINO's converter, which ``import openvino`` loads when it can, reports every import to Intel.
 _REPORTER = "openvino.tools.ovc"
+# Files up to this size are compiled twice, for one face and for any number: a shape that is fixed
+# saves 0.05 ms a call, which is much of a small network and nothing of a large one.
+_SMALL_BYTES = 8_000_000
 _PRECISIONS = {"auto": "f32", "fp32": "f32", "fp16": "f16", "bf16": "bf16"}
 
 
@@ -50,23 +52,34 @@ def open_backend(request: Request) -> OpenVino:
         "INFERENCE_PRECISION_HINT": _PRECISIONS[request.precision],
     }
     try:
-        return OpenVino(core.compile_model(core.read_model(request.data), "CPU", options))
+        model = core.read_model(request.data)
+        any_number = core.compile_model(model, "CPU", options)
+        if len(request.data) > _SMALL_BYTES:
+            return OpenVino(any_number, any_number)
+        model.reshape([1, *model.inputs[0].partial_shape[1:]])
+        return OpenVino(core.compile_model(model, "CPU", options), any_number)
     except Exception as error:  # RuntimeError, or what pybind makes of it
         raise ModelError(f"expected a valid ONNX model, OpenVINO says: {error}") from error
 
 
 class OpenVino:
-    """A compiled model; one thread at a time."""
+    """A compiled model, for one face and for any number of them; one thread at a time."""
 
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, compiled: Any) -> None:
-        hint = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    def __init__(self, one_face: Any, any_number: Any) -> None:
+        hint = any_number.get_property("INFERENCE_PRECISION_HINT").get_type_name()
         self.precision = {"f32": "fp32", "f16": "fp16", "bf16": "bf16"}.get(hint, hint)
-        self._request = compiled.create_infer_request()
+        self._tensor = import_openvino().Tensor
+        self._one_face, self._any_number = (
+            compiled.create_infer_request() for compiled in (one_face, any_number)
+        )
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits of crops. The GIL is free meanwhile."""
-        results = self._request.infer({INPUT: np.ascontiguousarray(crops)}, share_inputs=True)
-        return np.asarray(results[0], np.float32)
+        request = self._one_face if len(crops) == 1 else self._any_number
+        pixels = np.ascontiguousarray(crops)
+        request.set_input_tensor(self._tensor(pixels, shared_memory=True))
+        request.infer()  # without arguments: packing and unpacking them takes 0.03 ms
+        return np.array(request.get_output_tensor().data, np.float32)

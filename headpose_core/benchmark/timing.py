@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
+_CALLS_A_TURN = 3
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Timing:
 def interleaved(work: Mapping[Key, Callable[[], object]], seconds: float) -> dict[Key, Timing]:
     """Time functions in turns for about so many seconds in all, three turns at least.
 
-    In turns, so that a change of clock or load meets all of them alike; the first call of each is
-    a warm-up and does not count. The quickest call is the one least disturbed by others.
+    In turns, so that a change of clock or load meets all of them alike. A turn is three calls: the
+    first finds the caches full of what the others used. The very first of each is a warm-up and
+    does not count. The quickest call is the one least disturbed by others.
     """
     for run in work.values():
         run()
@@ -34,9 +36,10 @@ def interleaved(work: Mapping[Key, Callable[[], object]], seconds: float) -> dic
     while turns < 3 or time.perf_counter() < end:
         turns += 1
         for key, run in work.items():
-            start = time.perf_counter()
-            run()
-            taken[key].append((time.perf_counter() - start) * 1e3)
+            for _ in range(_CALLS_A_TURN):
+                start = time.perf_counter()
+                run()
+                taken[key].append((time.perf_counter() - start) * 1e3)
     return {
         key: Timing(min(times), sorted(times)[len(times) // 2], len(times))
         for key, times in taken.items()

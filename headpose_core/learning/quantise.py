@@ -56,6 +56,9 @@ def quantise_model(path: Path, crops: NDArray[np.uint8], out: Path) -> float:
         raise ModelError(f"{path}: expected a float model, got one that is quantised already")
     pixels = read_grey_levels(model)
     ranges = activation_ranges(model, quantised_tensors(model), crops)
+    for pool in (node for node in model.graph.node if node.op_type == "MaxPool"):
+        # Rounded alike before and after, it is a choice among integers.
+        ranges[pool.input[0]] = ranges[pool.output[0]]
     ranges[pixels] = Range(-GREY * PIXEL_LEVEL, (LEVELS - GREY) * PIXEL_LEVEL)
     quantised = classify_by_convolution(_Rewriter(model, ranges).rewrite())
     (name,) = (entry for entry in quantised.metadata_props if entry.key == "name")

@@ -56,6 +56,20 @@ def test_backends_agree_on_real_crops(backend, crops, reference) -> None:
         np.testing.assert_allclose(model.infer(crops[:count]), expected[:count], atol=2e-4)
 
 
+def test_one_face_and_many_agree_in_the_small_network(crops) -> None:
+    """OpenVINO has a graph for each of the two."""
+    pytest.importorskip("openvino", reason="needs openvino")
+    small, lite = (
+        HeadPoseModel.load("ehpnet_lite", device="cpu", backend=backend)
+        for backend in ("openvino", "onnxruntime")
+    )
+    expected = lite.infer(crops)
+    for count in (1, 3, 1, len(crops), 1):  # in turns
+        np.testing.assert_allclose(small.infer(crops[:count]), expected[:count], atol=2e-4)
+    one = np.concatenate([small.infer(crop[None]) for crop in crops])
+    np.testing.assert_allclose(one, expected, atol=2e-4)
+
+
 def test_every_cpu_computes_in_fp32_unless_told_otherwise(crops, reference) -> None:
     """OpenVINO left to itself takes bf16 where the processor has it."""
     pytest.importorskip("openvino", reason="needs openvino")

@@ -39,17 +39,18 @@ def test_functions_are_timed_in_turns_after_a_warm_up(monkeypatch) -> None:
     calls: list[str] = []
     work = {name: (lambda name=name: calls.append(name)) for name in "ab"}
     result = interleaved(work, seconds=1e-3)
-    assert calls == list("ab") * 4
-    assert result["a"].calls == 3
+    assert calls == list("ab") + list("aaabbb") * 3
+    assert result["a"].calls == 9
     assert result["a"].best == result["b"].median == 500.0
 
 
 def test_the_best_call_is_the_least_disturbed_one(monkeypatch) -> None:
-    # Where it ends, start and stop of each turn, and after the third whether that was the end.
-    moments = [0.0, *(m for took in (5.0, 2.0, 9.0) for m in (0.0, took)), 0.0]
+    # Where it ends, start and stop of each call, and after the third turn whether that was it.
+    took = (5.0, 2.0, 9.0, 8.0, 3.0, 4.0, 7.0, 6.0, 5.5)
+    moments = [0.0, *(moment for one in took for moment in (0.0, one)), 0.0]
     monkeypatch.setattr(timing.time, "perf_counter", lambda: moments.pop(0))
     (result,) = interleaved({"a": lambda: None}, seconds=0.0).values()
-    assert (result.best, result.median) == (2000.0, 5000.0)
+    assert (result.best, result.median) == (2000.0, 5500.0)
 
 
 def counted_model() -> bytes:
