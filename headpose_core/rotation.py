@@ -28,16 +28,13 @@ def matrix_from_angles(angles_deg: ArrayLike) -> FloatArray:
 
     angles_deg: (..., 3) yaw, pitch, roll in degrees. Returns (..., 3, 3).
     """
-    yaw, pitch, roll = np.moveaxis(np.radians(np.asarray(angles_deg, np.float64)), -1, 0)
-    (sy, sp, sr), (cy, cp, cr) = (
-        tuple(function(angle) for angle in (yaw, pitch, roll)) for function in (np.sin, np.cos)
-    )
+    (sy, sp, sr), (cy, cp, cr) = _sines_and_cosines(angles_deg)
     rows = (
         (cy * cr, -cy * sr, sy),
         (cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy),
         (-sp * sr - cp * sy * cr, -sp * cr + cp * sy * sr, cp * cy),
     )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return _matrices(rows)
 
 
 def angles_from_matrix(rotation: ArrayLike) -> FloatArray:
@@ -97,7 +94,7 @@ def quaternion_from_matrix(rotation: ArrayLike) -> FloatArray:
         (xz, yz, 1 - xx - yy + zz, wz),
         (wx, wy, wz, 1 + xx + yy + zz),
     )
-    products = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    products = _matrices(rows)
     best = np.argmax(np.diagonal(products, axis1=-2, axis2=-1), axis=-1)
     q = np.take_along_axis(products, best[..., None, None], axis=-2)[..., 0, :]
     q = q / np.linalg.norm(q, axis=-1, keepdims=True)
@@ -113,7 +110,7 @@ def matrix_from_quaternion(quaternion: ArrayLike) -> FloatArray:
         (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
         (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
     )
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    return _matrices(rows)
 
 
 def geodesic_deg(first: ArrayLike, second: ArrayLike) -> FloatArray:
@@ -130,10 +127,19 @@ def orientation_covariance(angles_deg: ArrayLike, std_deg: ArrayLike) -> FloatAr
     separates the true head from the estimate, in the fixed optical axes: ``J diag(var) J^T``,
     where the columns of J are the axes about which yaw, pitch and roll turn the head.
     """
-    angles = np.asarray(angles_deg, np.float64)
-    tilt = angles * (0.0, 1.0, 0.0)
-    pitch_axis = np.broadcast_to((-1.0, 0.0, 0.0), angles.shape)
-    axes = (matrix_from_angles(tilt)[..., 1], pitch_axis, matrix_from_angles(angles)[..., 2])
-    J = np.stack(axes, axis=-1)
+    (sy, sp, _), (cy, cp, _) = _sines_and_cosines(angles_deg)
+    none, one = np.zeros_like(sy), np.ones_like(sy)
+    J = _matrices(((none, -one, sy), (cp, none, sp * cy), (-sp, none, cp * cy)))
     variance = np.radians(np.asarray(std_deg, np.float64)) ** 2
     return np.asarray((J * variance[..., None, :]) @ np.swapaxes(J, -1, -2))
+
+
+def _sines_and_cosines(angles_deg: ArrayLike) -> tuple[FloatArray, FloatArray]:
+    """Of angles (..., 3): both (3, ...), yaw, pitch and roll."""
+    angles = np.moveaxis(np.radians(np.asarray(angles_deg, np.float64)), -1, 0)
+    return np.sin(angles), np.cos(angles)
+
+
+def _matrices(rows: tuple[tuple[FloatArray, ...], ...]) -> FloatArray:
+    """Matrices (..., N, M) of their elements, (...) each, row by row."""
+    return np.ascontiguousarray(np.moveaxis(np.array(rows), (0, 1), (-2, -1)))

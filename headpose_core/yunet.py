@@ -12,9 +12,11 @@ import hashlib
 import importlib.util
 import os
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ from headpose_core.image import check_image, shrunk
 from headpose_core.image_view import AnyImage
 from headpose_core.onnx_file import read_model_file, with_input_size
 from headpose_core.sessions import open_session
-from headpose_core.types import Faces
+from headpose_core.types import Faces, Image
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -153,10 +155,18 @@ def _prepare(image: AnyImage, max_side: int) -> tuple[NDArray[np.float32], NDArr
     small_h, small_w = small.shape[:2]
     # Padding on the right and below leaves the coordinates as they are.
     pad_h, pad_w = -small_h % _MULTIPLE, -small_w % _MULTIPLE
-    tensor = np.zeros((1, 3, small_h + pad_h, small_w + pad_w), np.float32)
-    for channel in range(3):  # YuNet reads BGR; plane by plane is the fastest
-        tensor[0, channel, :small_h, :small_w] = small[..., 2 - channel]
+    tensor = np.empty((1, 3, small_h + pad_h, small_w + pad_w), np.float32)
+    tensor[..., small_h:, :], tensor[..., small_w:] = 0, 0
+    for plane, channel in zip(tensor[0], _blue_green_red(small), strict=True):
+        plane[:small_h, :small_w] = channel
     return tensor, zoom
+
+
+def _blue_green_red(image: Image) -> Sequence[NDArray[np.uint8]]:
+    """Channels (H, W) of an image (H, W, 3) RGB, as YuNet reads them; quick in either order."""
+    if image.strides[2] < 0:  # a camera's BGR, seen backwards
+        return cast(Sequence[NDArray[np.uint8]], cv2.split(image[..., ::-1]))
+    return cast(Sequence[NDArray[np.uint8]], cv2.split(image))[::-1]
 
 
 def _decode(
@@ -169,13 +179,13 @@ def _decode(
     boxes, scores, keypoints = [], [], []
     for stride in _STRIDES:
         cls, obj, box, points = (outputs[f"{kind}_{stride}"] for kind in _OUTPUTS)
-        score = np.sqrt(np.clip(cls[:, 0], 0, 1) * np.clip(obj[:, 0], 0, 1))
-        found = np.flatnonzero(score >= threshold)
+        squared_score = cls[:, 0] * obj[:, 0]
+        found = np.flatnonzero(squared_score >= threshold**2)
         row, column = np.divmod(found, width // stride)
         cell = np.stack([column, row], axis=1).astype(np.float32)
         centre, half = cell + box[found, :2], np.exp(box[found, 2:]) / 2
         boxes.append(np.hstack([centre - half, centre + half]) * stride)
-        scores.append(score[found])
+        scores.append(np.sqrt(np.minimum(squared_score[found], 1.0)))
         keypoints.append((points[found].reshape(-1, 5, 2) + cell[:, None]) * stride)
     return np.concatenate(boxes), np.concatenate(scores), np.concatenate(keypoints)
 
