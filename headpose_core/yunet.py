@@ -164,6 +164,8 @@ def _prepare(image: AnyImage, max_side: int) -> tuple[NDArray[np.float32], NDArr
 
 def _blue_green_red(image: Image) -> Sequence[NDArray[np.uint8]]:
     """Channels (H, W) of an image (H, W, 3) RGB, as YuNet reads them; quick in either order."""
+    if image.size == 3:  # OpenCV 4.5 does not take a view of a single pixel
+        image = image.copy()
     if image.strides[2] < 0:  # a camera's BGR, seen backwards
         return cast(Sequence[NDArray[np.uint8]], cv2.split(image[..., ::-1]))
     return cast(Sequence[NDArray[np.uint8]], cv2.split(image))[::-1]

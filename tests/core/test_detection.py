@@ -130,9 +130,11 @@ def test_the_box_of_a_face_cut_by_the_border_is_not_clipped(
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 3000), (3000, 1), (31, 33), (2160, 3840)])
 def test_any_size_of_image_will_do(yunet: YuNet, size: tuple[int, int]) -> None:
-    faces = yunet.detect(np.full((*size, 3), 127, np.uint8))
-    assert faces.boxes.shape == (0, 4)
-    assert faces.keypoints.shape == (0, 5, 2)
+    image = np.full((*size, 3), 127, np.uint8)
+    for order in (image, image[..., ::-1]):
+        faces = yunet.detect(order)
+        assert faces.boxes.shape == (0, 4)
+        assert faces.keypoints.shape == (0, 5, 2)
 
 
 def test_views_of_larger_arrays_will_do(yunet: YuNet, driver: np.ndarray) -> None:
