@@ -46,6 +46,10 @@ def test_attention_monitor_follows_the_largest_face(probe: Probe) -> None:
                 probe.until(lambda count=count: len(said) >= count, "an answer")
         finally:
             process.terminate()
+            try:
+                process.wait(timeout=10.0)
+            except subprocess.TimeoutExpired:  # rclpy misses a signal now and then
+                process.kill()
     assert said == [False, True, True, False, False]
 
 
