@@ -20,7 +20,7 @@ from headpose_core.image import write_image
 from headpose_core.learning.augment import (
     NO_AUGMENTATION,
     AugmentConfig,
-    training_view,
+    training_views,
 )
 from headpose_core.learning.datasets import LabelledFace
 from headpose_core.learning.degrade import PAPER_STAGES, STAGES, DegradeConfig
@@ -71,7 +71,7 @@ def draw_sheet(faces: Sequence[LabelledFace], config: SheetConfig) -> Image:
     for number, (name, augment) in enumerate(rows_of(config).items()):
         for column, face in enumerate(faces):
             rng = np.random.default_rng((config.seed, number, column))
-            crop, label = training_view(
+            (crop,), (label,) = training_views(
                 face.image, face.box, face.angles_deg, augment, config.size, rng, config.crop
             )
             tiles.append(labelled_tile(crop, label, name if column == 0 else ""))

@@ -10,7 +10,8 @@ one sigma (0.68 would be right), and the negative logarithm of the Gaussian like
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +19,12 @@ import cv2
 import numpy as np
 import tyro
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from headpose_core.crop import CROP_SIZE
+from headpose_core.errors import ModelError
 from headpose_core.learning.datasets import plain_views
+from headpose_core.learning.report import DataError
 from headpose_core.runtime import HeadPoseModel
 from headpose_core.types import Image
 from training.evaluate import EvaluateConfig, open_dataset
@@ -71,7 +75,7 @@ class BadPicturesConfig:
 
 def measure(
     model: HeadPoseModel, crops: NDArray[np.uint8], labels_deg: NDArray[np.float32]
-) -> tuple[float, float, float, float]:
+) -> tuple[float, ...]:
     """Mean absolute error, mean sigma [deg], share within one sigma, negative log-likelihood.
 
     crops: (N, 112, 112, 3) RGB. labels_deg: (N, 3) yaw, pitch, roll.
@@ -82,21 +86,31 @@ def measure(
     error = np.abs(np.concatenate([estimate.mean_deg for estimate in told]) - labels_deg)
     likelihood = 0.5 * (error / sigma) ** 2 + np.log(sigma * np.sqrt(2 * np.pi))
     means = error.mean(), sigma.mean(), (error < sigma).mean(), likelihood.mean()
-    return tuple(float(value) for value in means)  # type: ignore[return-value]
+    return tuple(float(value) for value in means)
 
 
 def rows(config: BadPicturesConfig) -> Iterator[tuple[object, ...]]:
     """Of each model and each way of being worse: what `measure` says."""
+    models = {Path(name).stem: HeadPoseModel.load(name, device="cpu") for name in config.model}
     faces, _ = open_dataset(EvaluateConfig((), config.dataset, config.root, out=Path()))
     chosen = np.flatnonzero(np.abs(faces.angles_deg[:, 0]) <= LARGEST_YAW_DEG)
     crops, labels = plain_views(faces, chosen, CROP_SIZE)
-    for name in config.model:
-        model = HeadPoseModel.load(name, device="cpu")
-        for way, worse in WORSE.items():
-            bad = np.stack([worse(crop) for crop in crops])
-            yield (Path(name).stem, way, *measure(model, bad, labels))
+    pairs = [(name, way) for name in models for way in WORSE]
+    for name, way in tqdm(pairs, leave=False):
+        bad = np.stack([WORSE[way](crop) for crop in crops])
+        yield (name, way, *measure(models[name], bad, labels))
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    head = ("model", "crops", "MAE", "mean sigma", "within one sigma", "NLL")
+    try:
+        print(table(head, rows(tyro.cli(BadPicturesConfig, description=__doc__, args=args))))
+    except (DataError, ModelError, OSError) as error:
+        print(f"bad_pictures: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":
-    head = ("model", "crops", "MAE", "mean sigma", "within one sigma", "NLL")
-    print(table(head, rows(tyro.cli(BadPicturesConfig, description=__doc__))))
+    sys.exit(main())

@@ -19,7 +19,7 @@ import torch
 import tyro
 
 from headpose_core.crop import CROP_SIZE
-from headpose_core.learning.augment import AugmentConfig, training_view
+from headpose_core.learning.augment import AugmentConfig, training_views
 from headpose_core.learning.datasets import ViewBatches
 from headpose_core.learning.distributed import choose_device
 from headpose_core.learning.losses import HardLossConfig, hard_loss
@@ -82,7 +82,7 @@ def loading(pool: FacePool, config: SpeedConfig) -> dict[str, Stopwatch]:
 
     def augment(place: int) -> None:
         face = kept[place % len(kept)]
-        training_view(face.image, face.box, face.angles_deg, config.augment, CROP_SIZE, rng)
+        training_views(face.image, face.box, face.angles_deg, config.augment, CROP_SIZE, rng)
 
     parts = {
         "loader": views.__getitem__,

@@ -130,24 +130,6 @@ def plain_view(
     return np.asarray(crop_faces(image, crop_windows(box[None], fit), size)[0])
 
 
-def training_view(
-    image: Image,
-    box: NDArray[np.float32],
-    angles_deg: FloatArray,
-    config: AugmentConfig,
-    size: int,
-    rng: np.random.Generator,
-    fit: Fit = "pad",
-) -> tuple[Image, FloatArray]:
-    """One random view of a labelled face.
-
-    image: (H, W, 3) uint8 RGB. box: (4,) pixels. angles_deg: (3,) yaw, pitch, roll.
-    Returns the crop (size, size, 3) uint8 and its label (3,) float64 in degrees.
-    """
-    views, labels = training_views(image, box, angles_deg, config, size, rng, fit)
-    return views[0], labels[0]
-
-
 def training_views(
     image: Image,
     box: NDArray[np.float32],
@@ -161,7 +143,8 @@ def training_views(
     """A random view of a labelled face, and with `both_ways` another one that is mirrored to it.
 
     Only the turn in the image plane is common to the two, so that their labels are mirror images
-    of each other; what happens to the pixels is drawn for each. Arguments as of `training_view`.
+    of each other; what happens to the pixels is drawn for each.
+    image: (H, W, 3) uint8 RGB. box: (4,) pixels. angles_deg: (3,) yaw, pitch, roll.
     Returns crops (W, size, size, 3) uint8 and labels (W, 3) float64 in degrees; W is 1 or 2.
     """
     config = config.in_use()

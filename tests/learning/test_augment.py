@@ -15,7 +15,6 @@ from headpose_core.learning.augment import (
     GeometryConfig,
     Jitter,
     plain_view,
-    training_view,
     training_views,
     turn_label,
     warp_to_crop,
@@ -91,7 +90,7 @@ def test_labels_that_euler_angles_cannot_turn_are_left_alone() -> None:
         replace(NO_AUGMENTATION.geometry, rotate=1.0, rotate_deg=20.0), DegradeConfig.off()
     )
     beyond = np.array([95.0, 0.0, 0.0])
-    view, label = training_view(
+    (view,), (label,) = training_views(
         draw_face(POSE), CENTRED, beyond, config, 112, np.random.default_rng(0)
     )
     assert (label == beyond).all()
@@ -101,7 +100,10 @@ def test_labels_that_euler_angles_cannot_turn_are_left_alone() -> None:
 def test_a_view_depends_on_its_generator_alone() -> None:
     def view(seed: int) -> tuple[Image, FloatArray]:
         rng = np.random.default_rng(seed)
-        return training_view(draw_face(POSE), CENTRED, POSE, AugmentConfig(), 64, rng)
+        (crop,), (label,) = training_views(
+            draw_face(POSE), CENTRED, POSE, AugmentConfig(), 64, rng
+        )
+        return crop, label
 
     first, again, other = view(1), view(1), view(2)
     assert (first[0] == again[0]).all() and (first[1] == again[1]).all()
@@ -130,7 +132,7 @@ def test_jitter_has_the_spread_of_its_config() -> None:
     rng = np.random.default_rng(0)
     image = draw_face(np.zeros(3))
     labels = np.array(
-        [training_view(image, CENTRED, POSE, config, 32, rng)[1] for _ in range(600)]
+        [training_views(image, CENTRED, POSE, config, 32, rng)[1][0] for _ in range(600)]
     )
     assert np.mean(labels[:, 0] < 0) == pytest.approx(0.5, abs=0.06)
     kept = np.isclose(np.abs(labels[:, 0]), POSE[0])
@@ -163,7 +165,7 @@ def test_a_degradation_depends_on_its_generator_alone(name: str) -> None:
 
 def test_every_degradation_can_be_switched_off() -> None:
     crop = plain_view(draw_face(POSE), CENTRED)
-    view, label = training_view(
+    (view,), (label,) = training_views(
         draw_face(POSE), CENTRED, POSE, NO_AUGMENTATION, 112, np.random.default_rng(0)
     )
     assert unlike(view, crop) < 1.5 and (label == POSE).all()
@@ -179,7 +181,7 @@ def test_the_papers_part_is_flip_exposure_blur_and_resampling() -> None:
     # And it is what a view is made with: no label is turned, the flip is kept.
     rng = np.random.default_rng(0)
     config = AugmentConfig(GeometryConfig(rotate=1.0), DegradeConfig(), parts="paper")
-    views = [training_view(draw_face(POSE), CENTRED, POSE, config, 32, rng) for _ in range(40)]
+    views = [training_views(draw_face(POSE), CENTRED, POSE, config, 32, rng)[0] for _ in range(40)]
     assert {tuple(label) for _, label in views} == {tuple(POSE), tuple(mirror_angles(POSE))}
 
 

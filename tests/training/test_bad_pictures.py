@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from headpose_core.runtime import HeadPoseModel
-from tests.learning.drawn_faces import draw_face
+from tests.learning.drawn_faces import draw_face, write_shard
 from tests.tiny_models import write_tiny_model
-from training.bad_pictures import WORSE, measure
+from training.bad_pictures import WORSE, main, measure
 
 
 def test_numbers_are_those_worked_out_by_hand(tmp_path: Path) -> None:
@@ -38,3 +38,17 @@ def test_each_way_is_worse_and_leaves_the_crop_alone() -> None:
         change = np.abs(bad.astype(float) - crop).mean()
         assert (change == 0) if name == "as they are" else (change > 0.5)
     assert (crop == kept).all()
+
+
+def test_the_command_prints_a_line_for_each_model_and_way(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = write_tiny_model(tmp_path / "tiny.onnx")
+    write_shard(tmp_path / "faces", 0, 200)
+    words = ["--dataset", "rendered", "--root", str(tmp_path / "faces"), "--model"]
+    assert main([*words, str(model)]) == 0
+    lines = capsys.readouterr().out.splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == list(WORSE)
+    assert len({line.split(" | ")[2] for line in lines}) > 2  # the tiny model reads brightness
+    assert main([*words, "nosuch"]) == 2
+    assert "nosuch: expected the path of an .onnx file" in capsys.readouterr().err
