@@ -5,6 +5,7 @@ import math
 
 import rclpy
 from headpose_ros.msg import HeadPoseArray
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
@@ -28,7 +29,14 @@ class AttentionMonitor(Node):
 
 def main() -> None:
     rclpy.init()
-    rclpy.spin(AttentionMonitor())
+    monitor = AttentionMonitor()
+    try:
+        rclpy.spin(monitor)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass  # Ctrl-C, or what launched it ends it
+    finally:
+        monitor.destroy_node()
+        rclpy.get_default_context().try_shutdown()  # a signal may have done it already
 
 
 if __name__ == "__main__":

@@ -47,10 +47,11 @@ def test_attention_monitor_follows_the_largest_face(probe: Probe) -> None:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=10.0)
-            except subprocess.TimeoutExpired:  # rclpy misses a signal now and then
-                process.kill()
+                status = process.wait(timeout=30.0)
+            finally:
+                process.kill()  # or leaving the block would wait for good
     assert said == [False, True, True, False, False]
+    assert status == 0
 
 
 def test_it_is_as_short_as_the_page_says() -> None:
