@@ -42,7 +42,9 @@ _COEFFICIENTS = {
 def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
     """Whether rays can be computed: K is finite with positive focal lengths, D is understood.
 
-    Distortion of an unknown model counts as uncalibrated, all zeros as no distortion.
+    Distortion of an unknown model counts as uncalibrated. All zeros, or no coefficients, are no
+    distortion, but of a fisheye lens (equidistant) zeros are the ideal one: its radius in the image
+    is the angle, and no coefficients say nothing.
     """
     if camera is None:
         return False
@@ -51,7 +53,8 @@ def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
         return False
     if not (K[0, 0] > 0 and K[1, 1] > 0):
         return False
-    return not D.any() or D.size in _COEFFICIENTS.get(camera.distortion_model, ())
+    known = D.size in _COEFFICIENTS.get(camera.distortion_model, ())
+    return known or (not D.any() and camera.distortion_model != "equidistant")
 
 
 def same_calibration(first: Camera | None, second: Camera | None) -> bool:
@@ -78,10 +81,10 @@ def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
     y = (pixels[..., 1] - K[1, 2]) / K[1, 1]
     x = (pixels[..., 0] - K[0, 2] - K[0, 1] * y) / K[0, 0]
     plane = np.stack([x, y], axis=-1)
-    if not np.any(camera.D):
-        return _unit(plane)
     if camera.distortion_model == "equidistant":
         return _fisheye_ray(plane, camera.D)
+    if not np.any(camera.D):
+        return _unit(plane)
     return _unit(_undistorted(plane, camera.D))
 
 

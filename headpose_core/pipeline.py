@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -179,10 +178,9 @@ class HeadPosePipeline:
         last, self._view = self._view, view
         if last is None:
             return
-        longest_gap_s = self.tracker.settings.max_gap_s if self.tracker else math.inf
         if view.size != last.size:
             self.reset()
-        elif not 0.0 <= view.stamp_s - last.stamp_s <= longest_gap_s:
+        elif self.tracker.interrupted(view.stamp_s) if self.tracker else view.stamp_s < last.stamp_s:
             self._finder.reset()
         if view.fixed != last.fixed or not same_calibration(view.camera, last.camera):
             self._filter.reset()

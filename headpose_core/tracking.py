@@ -26,6 +26,9 @@ _REACH, _REACH_PER_S, _REACH_MAX = 0.7, 2.0, 1.5
 _VELOCITY_S, _COASTING_S = 0.1, 0.5
 # Images without a face that is given up while the stamps stand still: no gap can be measured.
 _MAX_MISSED = 100
+# Images that come slowly are still a stream: a face in one and in the next keeps its id. In periods
+# between images, because they come unevenly, and the longest period, for which that holds.
+_UNEVEN, _LONGEST_PERIOD_S = 1.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,8 @@ class Track:
 class TrackerSettings:
     """What may change from one image to the next.
 
-    max_gap_s: seconds that a face may be missing and still keep its id.
+    max_gap_s: seconds that a face may be missing and still keep its id; where images come more
+        slowly than that, it must be in each of them.
     min_hits: images in which it must have been seen to be confirmed.
     """
 
@@ -118,6 +122,11 @@ class Tracker:
         """Forget all faces. Their ids are not given again."""
         self._faces: list[_Face] = []
         self._stamp_s = -math.inf
+        self._period_s: float | None = None  # between the last two images
+
+    def interrupted(self, stamp_s: float) -> bool:
+        """Whether an image at ``stamp_s`` comes so late, or so early, that no face keeps its id."""
+        return not 0.0 <= stamp_s - self._stamp_s <= self._longest_gap_s(stamp_s)
 
     def update(self, stamp_s: float, boxes: ArrayLike) -> list[Track]:
         """Recognise the faces of the next image.
@@ -127,13 +136,15 @@ class Tracker:
         """
         if stamp_s < self._stamp_s:
             self.reset()
-        self._stamp_s = stamp_s
-        settings = self.settings
+        longest_gap_s = self._longest_gap_s(stamp_s)
         self._faces = [
             face
             for face in self._faces
-            if stamp_s - face.seen_s <= settings.max_gap_s and face.missed < _MAX_MISSED
+            if stamp_s - face.seen_s <= longest_gap_s and face.missed < _MAX_MISSED
         ]
+        if -math.inf < self._stamp_s < stamp_s:
+            self._period_s = stamp_s - self._stamp_s
+        self._stamp_s = stamp_s
         for face in self._faces:
             face.age += 1
             face.missed += stamp_s <= face.seen_s
@@ -144,7 +155,12 @@ class Tracker:
             seen[new] = self._faces[known]
             seen[new].see(boxes[new], expected[known], stamp_s)
         tracks = (seen.get(i) or self._begin(box, stamp_s) for i, box in enumerate(boxes))
-        return [Track(f.face_id, f.age, f.hits >= settings.min_hits) for f in tracks]
+        return [Track(f.face_id, f.age, f.hits >= self.settings.min_hits) for f in tracks]
+
+    def _longest_gap_s(self, stamp_s: float) -> float:
+        """Seconds since a face was last seen, up to which it keeps its id in the next image."""
+        period_s = stamp_s - self._stamp_s if self._period_s is None else self._period_s
+        return max(self.settings.max_gap_s, _UNEVEN * min(period_s, _LONGEST_PERIOD_S))
 
     def _begin(self, box: FloatArray, stamp_s: float) -> _Face:
         self._count += 1

@@ -64,6 +64,16 @@ def test_a_fisheye_sees_beyond_90_degrees() -> None:
     np.testing.assert_allclose(ray, [np.sin(theta), 0.0, np.cos(theta)], atol=1e-6)
 
 
+def test_the_radius_in_an_ideal_fisheye_is_the_angle() -> None:
+    cam = Camera(640, 480, K, np.zeros(4), "equidistant")
+    assert is_calibrated(cam)
+    theta = np.radians([20.0, 40.0, 60.0])
+    pixels = np.stack([K[0, 2] + K[0, 0] * theta, np.full(3, K[1, 2])], axis=-1)
+    expected = np.stack([np.sin(theta), np.zeros(3), np.cos(theta)], axis=-1)
+    np.testing.assert_allclose(viewing_ray(cam, pixels), expected, atol=1e-6)
+    np.testing.assert_allclose(project(cam, expected), pixels, atol=1e-6)
+
+
 @pytest.mark.parametrize("model", MODELS)
 @given(x=st.floats(-1e4, 1e4), y=st.floats(-1e4, 1e4))
 def test_every_pixel_has_a_unit_ray(model: str, x: float, y: float) -> None:
@@ -86,6 +96,7 @@ def test_principal_point_looks_along_the_axis() -> None:
         Camera(640, 480, K, np.array([np.nan] * 5), "plumb_bob"),
         Camera(640, 480, K, np.array([0.1] * 5), "thin_prism_of_someone"),
         Camera(640, 480, K, np.array([0.1] * 3), "plumb_bob"),
+        Camera(640, 480, K, np.zeros(0), "equidistant"),
     ],
 )
 def test_what_cannot_give_rays_is_uncalibrated(broken: Camera | None) -> None:

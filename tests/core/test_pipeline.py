@@ -276,6 +276,7 @@ def test_where_tracks_end_faces_are_looked_for_anew(model, stamp_s, image, known
     pipeline = HeadPosePipeline(
         detector, model, Tracker(max_gap_s=0.5), PipelineConfig(detect_every=100)
     )
+    pipeline(NOISE, 9.95)
     (first,) = pipeline(NOISE, 10.0).heads
     (head,) = pipeline(image, stamp_s).heads
     assert (detector.calls == 1) == (head.face_id == first.face_id) == known

@@ -49,11 +49,24 @@ def test_many_images_without_a_face_are_no_matter_while_time_goes_on() -> None:
     assert ids(tracker, 9.0, LEFT) == ["f1"]
 
 
-def test_a_face_comes_back_within_the_gap_only() -> None:
+@pytest.mark.parametrize(("missing_s", "comes_back"), [(0.29, "f1"), (0.31, "f2")])
+def test_a_face_comes_back_within_the_gap_only(missing_s: float, comes_back: str) -> None:
     tracker = Tracker(max_gap_s=0.3)
-    assert ids(tracker, 1.0, LEFT) == ["f1"]
-    assert ids(tracker, 1.29, LEFT) == ["f1"]
-    assert ids(tracker, 1.60, LEFT) == ["f2"]
+    assert ids(tracker, 1.0, LEFT) == ids(tracker, 1.03, LEFT) == ["f1"]
+    assert ids(tracker, 1.03 + missing_s, LEFT) == [comes_back]
+
+
+@pytest.mark.parametrize(("hz", "max_gap_s"), [(30.0, 0.0), (2.0, 0.3), (0.6, 0.3)])
+def test_a_face_in_every_image_keeps_its_id_however_slowly_they_come(
+    hz: float, max_gap_s: float
+) -> None:
+    tracker = Tracker(max_gap_s)
+    stamps = (np.arange(10) + 0.2 * np.sin(np.arange(10.0))) / hz
+    assert {name for stamp in stamps for name in ids(tracker, stamp, LEFT)} == {"f1"}
+    after = stamps[-1] + 1 / hz
+    assert not tracker.interrupted(after)
+    assert tracker.interrupted(stamps[-1] + 4.0)
+    assert ids(tracker, stamps[-1] + 4.0, LEFT) == ["f2"]
 
 
 def test_when_time_goes_back_all_begins_anew_with_new_ids() -> None:
