@@ -42,9 +42,9 @@ _COEFFICIENTS = {
 def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
     """Whether rays can be computed: K is finite with positive focal lengths, D is understood.
 
-    Distortion of an unknown model counts as uncalibrated. All zeros, or no coefficients, are no
-    distortion, but of a fisheye lens (equidistant) zeros are the ideal one: its radius in the image
-    is the angle, and no coefficients say nothing.
+    Distortion of an unknown model counts as uncalibrated, all zeros as no distortion. A fisheye
+    lens (equidistant) needs its coefficients: without it is unknown, with zeros it is the ideal
+    one, whose radius in the image is the angle.
     """
     if camera is None:
         return False

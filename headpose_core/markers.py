@@ -23,6 +23,8 @@ _RED, _GREEN, _BLUE = (0.92, 0.2, 0.18), (0.22, 0.78, 0.27), (0.24, 0.47, 1.0)
 _AXIS_M, _AXIS_WIDTH_M = 0.12, 0.008
 _CONE_M, _CONE_SIDES, _CONE_WIDEST = 0.3, 24, np.radians(60.0)
 _TEXT_M, _TEXT_ABOVE_M = 0.05, 0.2
+# After which displays take a head away by themselves: a node that was killed cannot.
+_LIFETIME_S = 3
 
 
 class HeadMarkers:
@@ -77,7 +79,9 @@ class HeadMarkers:
     def _shapes(self, head: Head) -> tuple[tuple[str, dict[str, Any]], ...]:
         """Namespace and fields of each marker of a head."""
         make = self._make
-        return ("axes", _axes(make, head)), ("cone", _cone(make, head)), ("id", _id(make, head))
+        shapes = {"axes": _axes(make, head), "cone": _cone(make, head), "id": _id(make, head)}
+        lifetime = make("builtin_interfaces/msg/Duration", sec=_LIFETIME_S)
+        return tuple((ns, {**fields, "lifetime": lifetime}) for ns, fields in shapes.items())
 
 
 def _axes(make: Make, head: Head) -> dict[str, Any]:

@@ -86,6 +86,10 @@ class HeadPosePipeline:
         self._filter = OrientationFilter()
         self._view: _View | None = None
 
+    def look_again(self) -> None:
+        """Ask the detector in the next image, as after a change of its settings."""
+        self._finder.reset()
+
     def reset(self) -> None:
         """Forget all faces: in the next image they are looked for, and their ids are new."""
         self._finder.reset()
@@ -178,9 +182,10 @@ class HeadPosePipeline:
         last, self._view = self._view, view
         if last is None:
             return
+        back = view.stamp_s < last.stamp_s
         if view.size != last.size:
             self.reset()
-        elif self.tracker.interrupted(view.stamp_s) if self.tracker else view.stamp_s < last.stamp_s:
+        elif back or (self.tracker and self.tracker.interrupted(view.stamp_s)):
             self._finder.reset()
         if view.fixed != last.fixed or not same_calibration(view.camera, last.camera):
             self._filter.reset()

@@ -150,7 +150,7 @@ class HeadPoseModel:
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB.
 
-        Raises DeviceError when the device fails at it.
+        Raises DeviceError when the device fails at it, or returns what is not finite.
         """
         if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != INPUT_SHAPE:
             raise ValueError(
@@ -160,9 +160,14 @@ class HeadPoseModel:
         if not len(crops):  # an image without a face; not every provider takes an empty batch
             return np.empty((0, *OUTPUT_SHAPE), np.float32)
         try:
-            return self._backend.infer(crops)
+            logits = self._backend.infer(crops)
         except Exception as error:  # the errors of the runtimes have no common base
             raise DeviceError(f"{self.backend} on {self.device}: {error}") from error
+        if not np.isfinite(logits).all():
+            raise DeviceError(
+                f"{self.backend} on {self.device}: returned values that are not finite"
+            )
+        return logits
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and calibrated spreads of logits (N, 3, 62)."""

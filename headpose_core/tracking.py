@@ -26,8 +26,8 @@ _REACH, _REACH_PER_S, _REACH_MAX = 0.7, 2.0, 1.5
 _VELOCITY_S, _COASTING_S = 0.1, 0.5
 # Images without a face that is given up while the stamps stand still: no gap can be measured.
 _MAX_MISSED = 100
-# Images that come slowly are still a stream: a face in one and in the next keeps its id. In periods
-# between images, because they come unevenly, and the longest period, for which that holds.
+# Images that come slowly are still a stream: a face in one and in the next keeps its id. How long
+# the next may take, in periods between images, and the longest period for which that holds.
 _UNEVEN, _LONGEST_PERIOD_S = 1.5, 2.0
 
 
@@ -125,7 +125,7 @@ class Tracker:
         self._period_s: float | None = None  # between the last two images
 
     def interrupted(self, stamp_s: float) -> bool:
-        """Whether an image at ``stamp_s`` comes so late, or so early, that no face keeps its id."""
+        """Whether no face keeps its id in an image at ``stamp_s``: it is too late or too early."""
         return not 0.0 <= stamp_s - self._stamp_s <= self._longest_gap_s(stamp_s)
 
     def update(self, stamp_s: float, boxes: ArrayLike) -> list[Track]:

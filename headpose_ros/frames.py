@@ -167,7 +167,8 @@ class Rotations:
         target, source = target.lstrip("/"), source.lstrip("/")
         with self._lock:
             up, down = self._path(source), self._path(target)
-            common = next((frame for frame in up if frame in down), None)
+            below = set(down)
+            common = next((frame for frame in up if frame in below), None)
             if common is None:
                 unknown = [f"'{f}'" for f in (target, source) if f not in self._known()]
                 why = f"{' and '.join(unknown)} not in TF" if unknown else "TF does not link them"
@@ -185,10 +186,11 @@ class Rotations:
 
     def _path(self, frame: str) -> list[str]:
         """From a frame to its root; a loop ends where it closes."""
-        path = [frame]
-        while (edge := self._edges.get(path[-1])) and edge.parent not in path:
-            path.append(edge.parent)
-        return path
+        path = {frame: None}  # in the order in which they were put in
+        while (edge := self._edges.get(frame)) and edge.parent not in path:
+            frame = edge.parent
+            path[frame] = None
+        return [*path]
 
     def _known(self) -> set[str]:
         return {*self._edges, *(edge.parent for edge in self._edges.values())}

@@ -80,6 +80,11 @@ class Health:
         """There is a publisher that is not heard; "" when there is none any more."""
         self._update(qos_mismatch=problem, **({"last_error": problem} if problem else {}))
 
+    def quiet(self, now_s: float, begun_s: float | None) -> bool:
+        """Whether no image comes any more and none is in work, which was begun at `begun_s`."""
+        with self._lock:
+            return begun_s is None and now_s - self._record.last_image > _QUIET_S
+
     def image_came(self, now_s: float) -> None:
         self._count("images_in", last_image=now_s)
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from headpose_ros.health import Health
@@ -53,31 +54,33 @@ class Inputs:
 
     def facts(self) -> dict[str, Any]:
         """For the diagnostics: nobody may publish there, or what is published may be lost."""
-        topic = self.image_topic
-        return {"image_topic": topic, "image_publishers": self._node.count_publishers(topic)}
+        topic, kind = self.image_topic, _type_name(self._subscriptions[-1].msg_type)
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        heard = sum(publisher.topic_type == kind for publisher in publishers)
+        return {"image_topic": topic, "image_publishers": heard}
 
     def check_publishers(self) -> None:
-        """Say which publishers are not heard because they offer less than is asked for."""
-        problem = "; ".join(filter(None, map(self._mismatch, self._subscriptions)))
+        """Say which publishers are not heard, because of their type or quality of service."""
+        problem = "; ".join(filter(None, map(self._unheard, self._subscriptions)))
         if problem != self._mismatches:
             self._mismatches = problem
             self._health.qos_mismatch(problem)
             if problem:
-                self._node.get_logger().error(f"incompatible quality of service: {problem}")
+                self._node.get_logger().error(problem)
 
     def close(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _mismatch(self, subscription: Subscription) -> str:
+    def _unheard(self, subscription: Subscription) -> str:
+        """Of a topic: which publishers are not heard, and why."""
+        topic, kind = subscription.topic_name, _type_name(subscription.msg_type)
         problems = []
-        for publisher in self._node.get_publishers_info_by_topic(subscription.topic_name):
-            offered, asked = publisher.qos_profile, subscription.qos_profile
-            compatible, reason = qos_check_compatible(offered, asked)
-            if compatible == QoSCompatibility.ERROR:
+        for publisher in self._node.get_publishers_info_by_topic(topic):
+            if why := _why_unheard(publisher, kind, subscription.qos_profile):
                 who = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
-                problems.append(f"nothing comes from {who} on {subscription.topic_name}: {reason}")
+                problems.append(f"nothing comes from {who} on {topic}: {why}")
         return "; ".join(problems)
 
     def _take(self, message: Picture) -> None:
@@ -107,6 +110,25 @@ class Inputs:
                 kind, topic, callback, newest_only(), qos_overriding_options=overridable()
             )
         )
+
+
+def _type_name(kind: type) -> str:
+    """As the graph has it: sensor_msgs/msg/Image."""
+    return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
+
+
+_PICTURES = {_type_name(Image), _type_name(CompressedImage)}
+
+
+def _why_unheard(publisher: TopicEndpointInfo, kind: str, asked: QoSProfile) -> str:
+    """Why a publisher cannot be heard by who wants this type at this quality; "" when it is."""
+    sent = publisher.topic_type
+    if sent != kind:
+        transport = "; the parameter image_transport chooses" if {sent, kind} <= _PICTURES else ""
+        return f"it sends {sent}, expected {kind}{transport}"
+    compatible, reason = qos_check_compatible(publisher.qos_profile, asked)
+    error = compatible == QoSCompatibility.ERROR
+    return f"incompatible quality of service: {reason}" if error else ""
 
 
 class RateLimit:

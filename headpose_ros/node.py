@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from functools import partial
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -49,7 +50,7 @@ class HeadPoseNode(LifecycleNode):
         self._inputs: Inputs | None = None
         # By prefix, for as long as the node runs: no id is given twice.
         self._trackers: dict[str, Tracker] = {}
-        self._failure = ""
+        self._failure: tuple[HeadPosePipeline, str] | None = None
         self._failed = self.create_guard_condition(self._on_failure)
         self.create_service(Trigger, "~/reset_tracks", self._on_reset_tracks)
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
@@ -116,10 +117,11 @@ class HeadPoseNode(LifecycleNode):
 
     def _configure(self) -> None:
         values = self._configuration = self.parameters.at_configure()
-        self._failure = ""
         prefix = values["id_prefix"]
         tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
         pipeline = load_pipeline(values, tracker, self.get_logger().warning)
+        if not self.context.ok():
+            raise RuntimeError("shut down while the networks were loaded")
         model = pipeline.model
         self.get_logger().info(
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
@@ -146,7 +148,7 @@ class HeadPoseNode(LifecycleNode):
                 pipeline,
                 outputs,
                 fixed_frame,
-                self._on_device_error,
+                partial(self._on_device_error, values),
             )
             undo.pop_all()
         return processor
@@ -183,12 +185,19 @@ class HeadPoseNode(LifecycleNode):
         self._health.broke(problem)
         self.get_logger().error(problem)
 
-    def _on_device_error(self, pipeline: HeadPosePipeline, error: DeviceError) -> None:
+    def _on_device_error(
+        self, values: dict[str, Any], pipeline: HeadPosePipeline, error: DeviceError
+    ) -> None:
         """In the worker's thread: goes on with the CPU, or has the node stop."""
         problem = f"the device {pipeline.model.device} failed ({error})"
-        why_not = take_over(pipeline, self._configuration, self.get_logger().warning)
+        why_not = take_over(pipeline, values, self.get_logger().warning)
+        if not self._uses(pipeline):
+            return  # the node was cleaned up meanwhile, and perhaps configured anew
         if why_not:
-            self._failure = f"{problem}, and {why_not}; the node can be configured again"
+            self._failure = (
+                pipeline,
+                f"{problem}, and {why_not}; the node can be configured again",
+            )
             self._failed.trigger()
         else:
             problem += ": the CPU has taken over"
@@ -197,13 +206,17 @@ class HeadPoseNode(LifecycleNode):
 
     def _on_failure(self) -> None:
         """What cannot go on ends where it can be configured again."""
-        if not self._failure:
-            return  # it was meanwhile
-        self._broke(self._failure)
+        failure, self._failure = self._failure, None
+        if not failure or not self._uses(failure[0]):
+            return  # it ended meanwhile
+        self._broke(failure[1])
         if self._state == "active":
             self.trigger_deactivate()
         if self._state == "inactive":
             self.trigger_cleanup()
+
+    def _uses(self, pipeline: HeadPosePipeline) -> bool:
+        return self._processor is not None and self._processor.pipeline is pipeline
 
     def _on_reset_tracks(
         self, request: Trigger.Request, response: Trigger.Response
@@ -241,6 +254,8 @@ class HeadPoseNode(LifecycleNode):
     def _publish_diagnostics(self) -> None:
         if self._inputs:
             self._inputs.check_publishers()
+            if self._health.quiet(time.monotonic(), self._processor.begun_s):
+                self._processor.show_nothing()
         facts = {
             "enabled": self._enabled,
             **(self._inputs.facts() if self._inputs else {}),

@@ -28,7 +28,7 @@ from headpose_ros.parameters import Parameters, apply_live
 from headpose_ros.worker import LatestWorker
 
 _REPEAT_S = 5.0  # between two messages about bad images
-_REPEAT_CALIBRATION_S = 60.0
+_CALIBRATION_S = 1.0  # in which the first calibration may come after the first image
 _PATIENCE_S = 1.0  # with an image in work when the node shall stop
 
 
@@ -50,13 +50,14 @@ class ImageProcessor:
         on_device_error: Callable[[HeadPosePipeline, DeviceError], None],
     ) -> None:
         self._node, self._parameters, self._health = node, parameters, health
-        self._pipeline, self._outputs, self._fixed_frame = pipeline, outputs, fixed_frame
+        self.pipeline, self._outputs, self._fixed_frame = pipeline, outputs, fixed_frame
         self._on_device_error = on_device_error
         self._live: dict[str, Any] = {}
         self._camera: Camera | None = None
+        self._uncalibrated = _Reason()
         self._image_size: tuple[int, int] | None = None
         self._frame_id: str | None = None
-        self._forget_tracks = False
+        self._forget_tracks = self._shows = False
         self._publishing = threading.Lock()
         # Which time between `start` and `stop` this is, 0 when it is none of them: an image that
         # takes longer than it is waited for must not come out in the next one.
@@ -67,6 +68,7 @@ class ImageProcessor:
     def start(self) -> None:
         """Take images. What is known of the camera is forgotten: another one may come."""
         self._camera = self._image_size = self._frame_id = None
+        self._uncalibrated = _Reason()
         self._session = next(self._sessions)
 
     def stop(self) -> None:
@@ -84,7 +86,7 @@ class ImageProcessor:
         self.stop()
         self._worker.stop(0.0)
         if self._worker.busy:
-            self._pipeline.tracker = None  # it will be somebody else's
+            self.pipeline.tracker = None  # it will be somebody else's
         self._outputs.destroy()
         if self._fixed_frame:
             self._fixed_frame.destroy()
@@ -98,6 +100,12 @@ class ImageProcessor:
         if self._worker.put(message):
             self._health.image_dropped()
 
+    def show_nothing(self) -> None:
+        """The camera is silent: what is shown is not there any more."""
+        with self._publishing:
+            if self._shows:
+                self._clear_outputs()
+
     def forget_tracks(self) -> None:
         """All faces are new in the next image."""
         self._forget_tracks = True
@@ -109,7 +117,7 @@ class ImageProcessor:
 
     def facts(self) -> dict[str, Any]:
         """For the diagnostics."""
-        model, fixed = self._pipeline.model, self._fixed_frame
+        model, fixed = self.pipeline.model, self._fixed_frame
         problem = calibration_problem(self._camera, self._image_size)
         return {
             "model": f"{model.metadata.name} {model.metadata.version}",
@@ -122,6 +130,7 @@ class ImageProcessor:
         }
 
     def _clear_outputs(self) -> None:
+        self._shows = False
         try:
             self._outputs.clear()
         except RuntimeError:  # RCLError is one
@@ -154,7 +163,7 @@ class ImageProcessor:
             f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
         )
         if isinstance(error, DeviceError) and self._session:
-            self._on_device_error(self._pipeline, error)
+            self._on_device_error(self.pipeline, error)
 
     def _publish_heads(self, message: Picture) -> Frame | None:
         """What was published; None when the node was stopped meanwhile."""
@@ -163,14 +172,17 @@ class ImageProcessor:
         image = (view_from_compressed if compressed else view_from_message)(message)
         live = self._parameters.live()
         if live != self._live:
-            apply_live(live, self._pipeline)
+            apply_live(live, self.pipeline)
+            if any(live[name] != self._live.get(name) for name in live if "detector." in name):
+                self.pipeline.look_again()
             self._live = live
         camera = self._look(image, message.header)
         axes = self._fixed_frame.orientation(message.header) if self._fixed_frame else None
-        frame = self._pipeline(image, seconds(message.header.stamp), camera, axes)
+        frame = self.pipeline(image, seconds(message.header.stamp), camera, axes)
         with self._publishing:
             if not session or session != self._session:
                 return None
+            self._shows = True
             self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
         return frame
 
@@ -178,13 +190,26 @@ class ImageProcessor:
         """The camera of this image, if its calibration can be used; tracks end with the camera."""
         if self._forget_tracks or self._frame_id not in (None, header.frame_id):
             self._forget_tracks = False
-            self._pipeline.reset()
+            self.pipeline.reset()
         camera, self._frame_id = self._camera, header.frame_id
         self._image_size = image.shape[1], image.shape[0]
-        if problem := calibration_problem(camera, self._image_size):
-            self._node.get_logger().warning(
-                f"{problem}: angles only, no position, no TF",
-                throttle_duration_sec=_REPEAT_CALIBRATION_S,
-            )
-            return None
-        return camera
+        problem = calibration_problem(camera, self._image_size)
+        if self._uncalibrated.is_news(problem, time.monotonic()):
+            self._node.get_logger().warning(f"{problem}: angles only, no position, no TF")
+        return None if problem else camera
+
+
+class _Reason:
+    """Why something is not as it should be, to be said once."""
+
+    def __init__(self) -> None:
+        self._reason, self._since_s, self._said = "", 0.0, True
+
+    def is_news(self, reason: str, now_s: float) -> bool:
+        """Whether to say it now: it holds for a while, and was not said yet. "": there is none."""
+        if reason != self._reason:
+            self._reason, self._since_s, self._said = reason, now_s, not reason
+        if self._said or now_s - self._since_s < _CALIBRATION_S:
+            return False
+        self._said = True
+        return True

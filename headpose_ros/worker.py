@@ -75,6 +75,9 @@ class LatestWorker(Generic[Item]):
             with self._changed:
                 self._changed.wait_for(lambda: self._slot or self._stopping)
                 if self._stopping:
+                    # What they belong to holds this worker: else it would live, with its networks,
+                    # until the garbage collector comes.
+                    del self._work, self._on_error
                     return
                 item = self._slot.pop()
                 self._begun_s = time.monotonic()

@@ -11,7 +11,6 @@ from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
     OpaqueFunction,
-    SetEnvironmentVariable,
 )
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration
 from launch_ros.actions import Node
@@ -19,8 +18,14 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 
-# The default of 512 KB of shared memory drops most images of a megapixel camera.
-LARGE_MESSAGES = "LARGE_DATA?max_msg_size=4MB&sockets_size=4MB"
+# The default of 512 KB of shared memory drops most images of a megapixel camera. What the user has
+# set holds, and what else is launched beside this file keeps its own.
+TRANSPORTS = {
+    "FASTDDS_BUILTIN_TRANSPORTS": EnvironmentVariable(
+        "FASTDDS_BUILTIN_TRANSPORTS",
+        default_value="LARGE_DATA?max_msg_size=4MB&sockets_size=4MB",
+    )
+}
 
 # Parameters of the node that can be given here too. Empty: as in params_file.
 OVERRIDES = {
@@ -50,14 +55,13 @@ def generate_launch_description() -> LaunchDescription:
         },
         "viz": (
             "none",
-            "what shows the heads of the first camera: RViz, or Foxglove by a bridge",
+            "what shows the heads of the first camera: none, rviz, or foxglove by a bridge",
         ),
         "viz_frame": ("camera_optical_frame", "fixed frame of RViz: the one of the images"),
         "bag": ("", "path of a bag to play, with its own time; empty: none"),
         "log_level": ("info", "debug, info, warn, error or fatal"),
     }
     choices = {"viz": ["none", "rviz", "foxglove"]}
-    transports = EnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", default_value=LARGE_MESSAGES)
     return LaunchDescription(
         [
             *(
@@ -66,7 +70,6 @@ def generate_launch_description() -> LaunchDescription:
                 )
                 for name, (default, text) in arguments.items()
             ),
-            SetEnvironmentVariable("FASTDDS_BUILTIN_TRANSPORTS", transports),
             OpaqueFunction(function=everything),
         ]
     )
@@ -80,7 +83,7 @@ def config(name: str) -> Path:
 def everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """What the arguments ask for: a node per camera, a viewer, a bag."""
     argument = context.launch_configurations
-    namespace, bag = argument["namespace"], argument["bag"]
+    namespace, bag = argument["namespace"].rstrip("/"), argument["bag"]
     given: dict[str, Any] = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind)
         for name, (kind, _) in OVERRIDES.items()
@@ -89,7 +92,8 @@ def everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if bag:
         given.setdefault("use_sim_time", True)
     names = argument["cameras"].replace(",", " ").split()
-    cameras = {f"{namespace}/{name}": {**given, "id_prefix": f"{name}_f"} for name in names}
+    inside = f"{namespace}/" if argument["namespace"] else ""
+    cameras = {f"{inside}{name}": {**given, "id_prefix": f"{name}_f"} for name in names}
     cameras = cameras or {namespace: given}
     return [
         *(head_pose(*camera) for camera in cameras.items()),
@@ -112,6 +116,7 @@ def head_pose(namespace: str, parameters: dict[str, Any]) -> Node:
             ("camera_info", LaunchConfiguration("camera_info")),
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        additional_env=TRANSPORTS,
     )
 
 
@@ -127,16 +132,24 @@ def viewer(kind: str, namespace: str, sim_time: Any) -> list[Node]:
                 namespace=namespace,
                 arguments=layout,
                 parameters=[time],
+                additional_env=TRANSPORTS,
             )
         ]
     if kind == "foxglove":
         # Of this machine only: what connects here may read every topic and call every service.
         here = {"address": "127.0.0.1", "port": 8765, **time}
-        return [Node(package="foxglove_bridge", executable="foxglove_bridge", parameters=[here])]
+        return [
+            Node(
+                package="foxglove_bridge",
+                executable="foxglove_bridge",
+                parameters=[here],
+                additional_env=TRANSPORTS,
+            )
+        ]
     return []
 
 
 def play(bag: str) -> ExecuteProcess:
     # Later than the rest, so that the node has loaded its networks and hears the first images.
     command = ["ros2", "bag", "play", bag, "--clock", "--delay", "5"]
-    return ExecuteProcess(cmd=command, name="bag", output="screen")
+    return ExecuteProcess(cmd=command, name="bag", output="screen", additional_env=TRANSPORTS)

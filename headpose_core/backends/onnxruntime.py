@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +28,8 @@ _PROVIDERS = {
 }
 # A GPU picks its kernels, and TensorRT sizes its engine, for each of these once, at the start.
 POOL = (1, 2, 4, 8, 16, 32, 64)
+# Seconds after which the start says how far it is.
+_LONG_S = 2.0
 
 
 def open_backend(request: Request) -> Backend:
@@ -94,15 +97,18 @@ class OnnxRuntimeGpu:
         self._bound: dict[int, tuple[Any, Any]] = {}
 
     def warm_up(self, request: Request) -> None:
-        """Run every batch size once, and say so: TensorRT builds engines, CUDA tries kernels."""
+        """Run every batch size once: TensorRT builds engines, CUDA tries kernels. Says how far it
+        is where that takes long."""
         if self.device == "tensorrt":
             request.say(
                 "TensorRT: building the engine for this GPU; without one in "
                 f"{request.cache_dir} this takes minutes"
             )
+        begun_s = time.monotonic()
         for done, size in enumerate(POOL, 1):
             self.infer(np.zeros((size, *INPUT_SHAPE), np.uint8))
-            request.say(f"{self.device}: warm-up {done} of {len(POOL)}, {size} faces at once")
+            if time.monotonic() - begun_s > _LONG_S:
+                request.say(f"{self.device}: warm-up {done} of {len(POOL)}, {size} faces at once")
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits of crops; a batch is filled up to the next size of the pool."""

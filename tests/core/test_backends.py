@@ -178,17 +178,22 @@ def test_a_pool_of_bound_buffers_gives_what_a_plain_run_gives() -> None:
         np.testing.assert_array_equal(pool.infer(crops[:count]), expected)
 
 
-def test_warming_up_tells_how_far_it_is() -> None:
+@pytest.mark.parametrize("long_s", [-1.0, 1e9])
+def test_warming_up_tells_how_far_it_is_where_it_takes_long(
+    monkeypatch: pytest.MonkeyPatch, long_s: float
+) -> None:
+    monkeypatch.setattr("headpose_core.backends.onnxruntime._LONG_S", long_s)
     said: list[str] = []
     session = open_session(tiny_model().SerializeToString())
     pool = OnnxRuntimeGpu(session, "tensorrt", "fp16", memory="cpu")
     pool.warm_up(Request(b"", "tensorrt", cache_dir=Path("/engines"), say=said.append))
     assert "minutes" in said[0]
     assert "/engines" in said[0]
-    assert said[1:] == [
+    told = [
         f"tensorrt: warm-up {i} of {len(POOL)}, {size} faces at once"
         for i, size in enumerate(POOL, 1)
     ]
+    assert said[1:] == (told if long_s < 0 else [])
 
 
 def test_cuda_rounds_to_tf32_only_when_fp32_was_not_asked_for() -> None:

@@ -75,7 +75,37 @@ def device(cpu_error: str = "") -> None:
     HeadPoseModel.load = load_failing
 
 
-FAULTS: dict[str, Callable[..., None]] = {fault.__name__: fault for fault in (slow, gated, device)}
+def late(folder: str, cpu_error: str = "") -> None:
+    """As `device`, and what is loaded for the CPU waits for the file `open`, then makes `done`."""
+    device(cpu_error)
+    load = HeadPoseModel.load
+
+    def load_late(path: str, *, device: str, **options: Any) -> HeadPoseModel:
+        while device == "cpu" and not Path(folder, "open").exists():
+            time.sleep(0.005)
+        try:
+            return load(path, device=device, **options)
+        finally:
+            if device == "cpu":
+                Path(folder, "done").touch()
+
+    HeadPoseModel.load = load_late
+
+
+def loading() -> None:
+    """Loading the pose network has no end. Prints `loads` when it begins."""
+
+    def load_for_ever(*arguments: Any, **options: Any) -> HeadPoseModel:
+        print("loads", flush=True)
+        while True:
+            time.sleep(1000.0)
+
+    HeadPoseModel.load = load_for_ever
+
+
+FAULTS: dict[str, Callable[..., None]] = {
+    fault.__name__: fault for fault in (slow, gated, device, late, loading)
+}
 
 
 def command(fault: Callable[..., None], *arguments: object) -> tuple[str, ...]:

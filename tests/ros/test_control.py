@@ -148,6 +148,9 @@ def test_live_parameters_act_on_the_next_image(
     assert heads(detector__min_face_size=24.0, detector__max_side=32) == []
     (again,) = heads(detector__max_side=640)
     assert again.face_id == head.face_id
+    assert len(heads(detect_every=1000)) == len(heads()) == 1
+    assert heads(detector__min_face_size=400.0) == []
+    heads(detector__min_face_size=24.0, detect_every=1)
 
     threshold = head.face_score - 0.02
     turned = cv2.rotate(corner, cv2.ROTATE_90_CLOCKWISE)

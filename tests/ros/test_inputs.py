@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from builtin_interfaces.msg import Time
+from rclpy.context import Context
+from rclpy.node import Node
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
@@ -182,6 +184,26 @@ def test_quality_of_service_can_be_overridden_and_a_mismatch_is_said(
     assert expected in node.output()
     probe.node.destroy_publisher(other)
     probe.until(lambda: probe.values()["qos_mismatch"] == "", "the mismatch is over")
+
+
+def test_a_publisher_of_another_type_is_said(start: Start, probe: Probe) -> None:
+    node = start(probe.namespace)
+    probe.until_ready()
+    context = Context()  # its own: one participant has one type for a topic
+    context.init()
+    other = Node("other", namespace=probe.namespace, context=context)
+    other.create_publisher(CompressedImage, "image", 5)
+    topic = f"{probe.namespace}/image"
+    values = probe.until_values(
+        qos_mismatch=f"nothing comes from {probe.namespace}/other on {topic}: it sends "
+        "sensor_msgs/msg/CompressedImage, expected sensor_msgs/msg/Image"
+    )
+    assert "image_transport" in values["qos_mismatch"]
+    assert values["qos_mismatch"] in node.output()
+    assert values["image_publishers"] == "1"
+    other.destroy_node()
+    context.shutdown()
+    probe.until(lambda: probe.values()["qos_mismatch"] == "", "it is gone")
 
 
 def test_a_camera_that_dies_and_comes_back(

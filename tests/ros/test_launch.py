@@ -61,8 +61,10 @@ def parts(action: Any, context: Any) -> dict[str, Any]:
         # These are known when it runs, and where the package is installed.
         if not any(isinstance(text, (LocalSubstitution, ExecutableInPackage)) for text in part)
     ]
+    ((_, text),) = action.additional_env or [("", "")]
+    transport = perform_substitutions(context, text)
     if not isinstance(action, Node):
-        return {"command": commands}
+        return {"command": commands, "transport": transport}
     parameters: dict[str, Any] = {}
     for path in commands:
         if Path(path).name.startswith("launch_params_"):
@@ -74,12 +76,14 @@ def parts(action: Any, context: Any) -> dict[str, Any]:
         "parameters": parameters,
         "remappings": dict(action.expanded_remapping_rules or []),
         "command": commands,
+        "transport": transport,
     }
 
 
 def test_nothing_given(everything: Callable[..., list[Any]]) -> None:
     """Parameters come from the file alone."""
     (node,) = everything()
+    assert node["transport"].startswith("LARGE_DATA")
     assert node["executable"] == "headpose_node"
     assert node["parameters"] == {}
     assert str(CONFIG / "headpose.yaml") in node["command"]
@@ -109,9 +113,25 @@ def test_a_list_of_cameras(everything: Callable[..., list[Any]]) -> None:
     assert rviz["executable"] == "rviz2"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, "/robot/front"),
+        ({"namespace": "car/"}, "/robot/car/front"),
+        ({"namespace": "/car"}, "/car/front"),
+    ],
+)
+def test_cameras_are_in_the_namespace_that_was_pushed(
+    everything: Callable[..., list[Any]], given: dict[str, str], expected: str
+) -> None:
+    (node,) = everything(cameras="front", ros_namespace="/robot", **given)
+    assert node["namespace"] == expected
+
+
 def test_viewers_and_bag(everything: Callable[..., list[Any]]) -> None:
     """With the bag's time; Foxglove is heard on this machine alone."""
-    node, bridge, bag = everything(viz="foxglove", bag="drive.mcap")
+    node, bridge, bag = started = everything(viz="foxglove", bag="drive.mcap")
+    assert len({one["transport"] for one in started}) == 1
     assert node["parameters"] == {"use_sim_time": True}
     assert bridge["executable"] == "foxglove_bridge"
     assert bridge["parameters"] == {"address": "127.0.0.1", "port": 8765, "use_sim_time": True}

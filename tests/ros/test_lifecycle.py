@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from headpose_ros.node import HeadPoseNode
 from tests.ros import faulty_node
-from tests.ros.graph import NodeProcess, Probe, image_message, ros_parameters
+from tests.ros.graph import PATIENCE_S, NodeProcess, Probe, image_message, ros_parameters
 from tests.tiny_models import tiny_model
 
 Start = Callable[..., NodeProcess]
@@ -238,6 +239,39 @@ def test_a_cpu_that_cannot_take_over_ends_unconfigured(
     probe.until_values(state="unconfigured", images_failed=1)
     assert probe.status.level == b"\x02"
     assert f"and the CPU cannot take over: {told}; the node can be" in probe.status.message
+
+
+@pytest.mark.parametrize("cpu_error", [(), ("DeviceError",)])
+def test_what_becomes_of_an_old_device_is_nothing_to_a_node_that_was_configured_anew(
+    start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path, cpu_error: tuple[str, ...]
+) -> None:
+    command = faulty_node.command(faulty_node.late, tmp_path, *cpu_error)
+    node = start(probe.namespace, command=command, device="cuda")
+    probe.until_ready()
+    probe.send(image_message(astronaut))
+    probe.until(lambda: "image not used" in node.output(), "the failure")
+    for transition in ("deactivate", "cleanup", "configure", "activate"):
+        assert probe.change_state(transition)
+    probe.until_ready()
+    (tmp_path / "open").touch()
+    probe.until((tmp_path / "done").exists, "the end of the old one")
+    for _ in range(2):
+        probe.status = None  # what is said from now on
+        probe.until_values(state="active", device="cuda")
+    assert probe.state() == "active"
+    assert "take over" not in node.output()
+    assert "taken over" not in node.output()
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_node_that_is_being_configured(start: Start, sign: signal.Signals) -> None:
+    node = start(command=faulty_node.command(faulty_node.loading))
+    end = time.monotonic() + PATIENCE_S
+    while "loads" not in node.output():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert node.end(sign) == 0
+    assert "Traceback" not in node.output()
 
 
 def test_without_fallback_a_device_that_fails_ends_unconfigured(

@@ -394,7 +394,17 @@ def test_the_node_publishes_for_rep155_and_markers(
         probe.ask(image_message(astronaut, next(numbers)))
         return any(m.ids == ["human1"] for m in tracked) and any(map(by_namespace, markers))
 
+    def all_gone() -> bool:
+        return tracked[-1].ids == [] and markers[-1].markers[0].action == Marker.DELETEALL
+
     probe.until(both_came, "tracked faces and markers")
+    shown = next(filter(None, map(by_namespace, markers)))
+    assert shown["axes"].lifetime.sec > 0  # else those of a node that was killed would stay
+    probe.until(all_gone, "nobody is shown when the camera is silent for a while")
+
+    tracked.clear()
+    markers.clear()
+    probe.until(both_came, "tracked faces and markers again")
     assert probe.change_state("deactivate")
     probe.until(lambda: tracked[-1].ids == [], "nobody is tracked")
     probe.until(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "markers are gone")

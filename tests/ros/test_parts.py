@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 import time
+import weakref
 from typing import Any
 
 import numpy as np
@@ -106,6 +108,28 @@ def test_whatever_is_raised_is_reported_and_the_next_item_is_done(
     assert done.wait(60)
     worker.stop(60)
     assert capfd.readouterr().err.count("RuntimeError: the log is full") == 3
+
+
+def test_a_worker_that_ended_keeps_nobody_alive() -> None:
+    """Networks take their memory with them, whenever the garbage collector comes."""
+
+    class Owner:
+        def __init__(self) -> None:
+            self.worker = LatestWorker(self.work, self.work)
+
+        def work(self, item: object) -> None:
+            pass
+
+    owner = Owner()
+    alive = weakref.ref(owner)
+    gc.disable()
+    try:
+        owner.worker.put(1)
+        owner.worker.stop(10.0)
+        del owner
+        assert alive() is None
+    finally:
+        gc.enable()
 
 
 def test_what_is_in_work_says_since_when() -> None:
