@@ -83,7 +83,8 @@ def config(name: str) -> Path:
 def everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """What the arguments ask for: a node per camera, a viewer, a bag."""
     argument = context.launch_configurations
-    namespace, bag = argument["namespace"].rstrip("/"), argument["bag"]
+    namespace, bag = argument["namespace"], argument["bag"]
+    namespace = namespace.rstrip("/") or namespace[:1]
     given: dict[str, Any] = {
         name: ParameterValue(LaunchConfiguration(name), value_type=kind)
         for name, (kind, _) in OVERRIDES.items()
@@ -92,7 +93,7 @@ def everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if bag:
         given.setdefault("use_sim_time", True)
     names = argument["cameras"].replace(",", " ").split()
-    inside = f"{namespace}/" if argument["namespace"] else ""
+    inside = namespace and namespace.rstrip("/") + "/"
     cameras = {f"{inside}{name}": {**given, "id_prefix": f"{name}_f"} for name in names}
     cameras = cameras or {namespace: given}
     return [

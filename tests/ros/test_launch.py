@@ -119,6 +119,7 @@ def test_a_list_of_cameras(everything: Callable[..., list[Any]]) -> None:
         ({}, "/robot/front"),
         ({"namespace": "car/"}, "/robot/car/front"),
         ({"namespace": "/car"}, "/car/front"),
+        ({"namespace": "/"}, "/front"),
     ],
 )
 def test_cameras_are_in_the_namespace_that_was_pushed(

@@ -13,10 +13,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
+from rclpy.context import Context
 from std_msgs.msg import Header
 
 from headpose_ros.images import message_from_image
-from tests.ros.graph import FRAME, REPO, NodeProcess, Probe, image_message
+from tests.ros.graph import FRAME, REPO, NodeProcess, Probe, camera_info, image_message
 
 Start = Callable[..., NodeProcess]
 
@@ -91,6 +92,24 @@ def test_a_driver_that_is_killed_and_started_again(
     probe.until(lambda: probe.status.level == b"\x00", "all is well again")
     assert probe.values()["images_failed"] == "0"
     assert node.process.poll() is None
+
+
+def test_two_cameras_at_once(start: Start, ros: Context, astronaut: np.ndarray) -> None:
+    """A node each: their poses stay apart, and so do their frames in the one TF."""
+    probes = {name: Probe(ros, f"/both/{name}") for name in ("front", "rear")}
+    for name, probe in probes.items():
+        start(probe.namespace, id_prefix=f"{name}_f")
+        probe.until_ready()
+        probe.calibrate(camera_info(512, 512, 500.0))
+    for number in range(3):
+        for name, probe in probes.items():
+            (head,) = probe.ask(image_message(astronaut, number)).heads
+            assert head.face_id == f"{name}_f1"
+    frames = {f"{kind}_{name}_f1" for kind in ("face", "gaze") for name in probes}
+    probe.until(lambda: probe.transforms.keys() >= frames, "the frames of both")
+    assert [len(probe.poses) for probe in probes.values()] == [3, 3]
+    for probe in probes.values():
+        probe.close()
 
 
 def test_sizes_from_one_pixel_to_4k(start: Start, probe: Probe, astronaut: np.ndarray) -> None:

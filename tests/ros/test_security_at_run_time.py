@@ -31,12 +31,14 @@ rclpy.spin(rclpy.create_node("bare", namespace="{namespace}"))
 """
 # Python tells a hook of everything that it opens, starts and unpickles.
 WATCHED = """
-import json, sys
+import json, os, sys
+sys.dont_write_bytecode = True
 watched = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
-           "os.fork", "pickle.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser.")
+           "os.fork", "os.mkdir", "pickle.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser.")
 log = open(sys.argv.pop(1), "a", buffering=1)
 def hook(event, arguments):
-    if event.startswith(watched):
+    writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if event.startswith(watched) or writes:
         log.write(json.dumps([event, repr(arguments)[:200]]) + chr(10))
 sys.addaudithook(hook)
 from headpose_ros.headpose_node import main
@@ -83,7 +85,7 @@ def test_ports_are_those_of_a_bare_node(start: Start, probe: Probe, astronaut: n
         bare.wait()
 
 
-def test_nothing_is_started_opened_or_unpickled(
+def test_nothing_is_started_opened_written_or_unpickled(
     start: Start, probe: Probe, tmp_path: Path, astronaut: np.ndarray
 ) -> None:
     """By Python, from its start to its end, in good times and in bad."""
@@ -106,9 +108,13 @@ def test_nothing_is_started_opened_or_unpickled(
 
 def test_the_audit_hook_would_tell(tmp_path: Path) -> None:
     log = tmp_path / "events.jsonl"
-    code = WATCHED.partition("from headpose_ros")[0] + "import socket; socket.socket()"
-    subprocess.run([sys.executable, "-c", code, str(log)], check=True, cwd=REPO)
-    assert "socket.__new__" in log.read_text()
+    code = (
+        WATCHED.partition("from headpose_ros")[0]
+        + "import socket; socket.socket(); open('kept', 'w')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(log)], check=True, cwd=tmp_path)
+    events = [json.loads(line)[0] for line in log.read_text().splitlines()]
+    assert events == ["socket.__new__", "open"]
 
 
 def allowed(profile: ElementTree.Element, kind: str, direction: str) -> set[str]:
