@@ -34,7 +34,8 @@ WATCHED = """
 import json, os, sys
 sys.dont_write_bytecode = True
 watched = ("socket.", "subprocess.", "os.system", "os.exec", "os.posix_spawn", "os.spawn",
-           "os.fork", "os.mkdir", "pickle.", "urllib.", "http.", "ftplib.", "smtplib.", "webbrowser.")
+           "os.fork", "os.mkdir", "pickle.", "urllib.", "http.", "ftplib.", "smtplib.",
+           "webbrowser.")
 log = open(sys.argv.pop(1), "a", buffering=1)
 def hook(event, arguments):
     writes = event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
