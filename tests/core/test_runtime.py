@@ -179,6 +179,14 @@ def test_an_output_whose_sizes_only_a_run_tells_is_measured(tmp_path) -> None:
                 HeadPoseModel.load(path)
 
 
+def test_values_that_are_not_finite_are_a_failure_of_the_device(tmp_path) -> None:
+    """Nobody gets them as angles, and no track is filtered with them from then on."""
+    path = tmp_path / "overflows.onnx"
+    path.write_bytes(tiny_model(sharpness=1e38).SerializeToString())
+    with pytest.raises(DeviceError, match="onnxruntime on cpu: returned values that are not"):
+        HeadPoseModel.load(path, backend="onnxruntime").infer(np.zeros((1, 112, 112, 3), np.uint8))
+
+
 def python(code: str, *path: Path) -> subprocess.CompletedProcess[str]:
     """Run code in a Python of its own, with these folders in front of its path."""
     return subprocess.run(
