@@ -19,6 +19,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from headpose_core.messages import clipped_box
 from headpose_ros.health import Budget, Health
+from headpose_ros.processor import _Reason
 from headpose_ros.worker import LatestWorker, still_running
 
 BUDGET = Budget(budget_ms=100.0, grace_ms=1000.0)
@@ -130,6 +131,14 @@ def test_a_worker_that_ended_keeps_nobody_alive() -> None:
         assert alive() is None
     finally:
         gc.enable()
+
+
+def test_why_a_camera_is_not_calibrated_is_said_once_and_not_at_the_first_image() -> None:
+    reason = _Reason()
+    said = [reason.is_news(why, now_s) for now_s, why in enumerate(["none", "none", "none"])]
+    assert said == [False, True, False]
+    assert [reason.is_news(why, 9.0) for why in ("", "none", "zero")] == [False] * 3
+    assert [reason.is_news("zero", now_s) for now_s in (9.5, 10.1, 11.2)] == [False, True, False]
 
 
 def test_what_is_in_work_says_since_when() -> None:
