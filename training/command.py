@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of a training run."""
+"""The command line of a training run, from its arguments to the end of its process."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
 
+import torch
 import tyro
 
 from headpose_core.learning.config import RunConfig
+from headpose_core.learning.distributed import Group
+from headpose_core.learning.trainer import train
 
 Config = TypeVar("Config", bound=RunConfig)
 SHORT = {"--backbone": "--network.backbone", "--width": "--network.width"}
@@ -21,3 +24,10 @@ def parse(kind: type[Config], description: str | None, args: Sequence[str]) -> C
         name, equals, value = arg.partition("=")
         long.append(SHORT.get(name, name) + equals + value)
     return tyro.cli(kind, description=description, args=long)
+
+
+def run(kind: type[Config], description: str | None, args: Sequence[str]) -> None:
+    """Train as the arguments say, and tell where the weights are."""
+    weights = train(parse(kind, description, args))
+    print(f"weights: {weights}")
+    Group.join(torch.device("cpu")).end_process()

@@ -12,14 +12,12 @@ from __future__ import annotations
 import sys
 
 from headpose_core.learning.config import TrainConfig
-from headpose_core.learning.trainer import train
-from training.command import parse
+from training.command import run
 
 
 def main() -> None:
     """Command line."""
-    weights = train(parse(TrainConfig, __doc__, sys.argv[1:]))
-    print(f"weights: {weights}")
+    run(TrainConfig, __doc__, sys.argv[1:])
 
 
 if __name__ == "__main__":

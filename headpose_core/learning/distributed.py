@@ -8,6 +8,7 @@ whole network and sees its share of every batch.
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
@@ -57,15 +58,22 @@ class Group:
             distributed.init_process_group(backend, timeout=PATIENCE)
         return cls(distributed.get_rank(), distributed.get_world_size())
 
-    def leave(self) -> None:
-        """Wait until all have come here, and end what connects them.
-
-        A process that ends with its connections open ends some of their threads in the middle of
-        their work, and sometimes is aborted for it.
-        """
+    def wait(self) -> None:
+        """Go on when all have come here."""
         if self.size > 1:
             distributed.barrier()
-            distributed.destroy_process_group()
+
+    def end_process(self) -> None:
+        """End a process of many; one alone goes on.
+
+        At once, since what connects the processes has threads of its own: one that asks for Python
+        while Python ends is taken down in the middle of C++, and the process is aborted with all
+        its work done: rarely, but it did happen.
+        """
+        if self.size > 1:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(0)
 
     @property
     def leads(self) -> bool:

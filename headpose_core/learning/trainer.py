@@ -94,7 +94,7 @@ def train(config: RunConfig) -> Path:
     state.save()
     if journal:
         journal.close()
-    state.group.leave()
+    state.group.wait()
     return config.out / WEIGHTS
 
 
