@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypeVar
 
-import torch
 import tyro
 
 from headpose_core.learning.config import RunConfig
-from headpose_core.learning.distributed import Group
+from headpose_core.learning.distributed import end_process
 from headpose_core.learning.trainer import train
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -30,4 +29,4 @@ def run(kind: type[Config], description: str | None, args: Sequence[str]) -> Non
     """Train as the arguments say, and tell where the weights are."""
     weights = train(parse(kind, description, args))
     print(f"weights: {weights}")
-    Group.join(torch.device("cpu")).end_process()
+    end_process()

@@ -63,18 +63,6 @@ class Group:
         if self.size > 1:
             distributed.barrier()
 
-    def end_process(self) -> None:
-        """End a process of many; one alone goes on.
-
-        At once, since what connects the processes has threads of its own: one that asks for Python
-        while Python ends is taken down in the middle of C++, and the process is aborted with all
-        its work done: rarely, but it did happen.
-        """
-        if self.size > 1:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(0)
-
     @property
     def leads(self) -> bool:
         """Whether this process measures, reports and writes the files."""
@@ -107,6 +95,19 @@ class Group:
         if self.size == 1:
             return nullcontext()
         return cast(DistributedDataParallel, network).no_sync()
+
+
+def end_process() -> None:
+    """End a process that has trained together with others; one that was alone goes on.
+
+    At once: what connects the processes has threads of its own, and one that asks for Python while
+    Python ends may be taken down in the middle of C++, which aborts the process with all its work
+    done.
+    """
+    if distributed.is_initialized():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
 
 
 class RunningStatistics:
