@@ -2,11 +2,13 @@
 """A node that says on `attentive` (std_msgs/Bool) whether the largest face looks at the camera."""
 
 import math
+import signal
+import threading
 
 import rclpy
 from headpose_ros.msg import HeadPoseArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
 
@@ -28,15 +30,16 @@ class AttentionMonitor(Node):
 
 
 def main() -> None:
-    rclpy.init()
+    # Its own handlers: a signal that comes just before rclpy waits does not always end its spin.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    told_to_end = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: told_to_end.set())
     monitor = AttentionMonitor()
-    try:
-        rclpy.spin(monitor)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass  # Ctrl-C, or what launched it ends it
-    finally:
-        monitor.destroy_node()
-        rclpy.get_default_context().try_shutdown()  # a signal may have done it already
+    while not told_to_end.is_set():
+        rclpy.spin_once(monitor, timeout_sec=0.5)
+    monitor.destroy_node()
+    rclpy.shutdown()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ _PATIENCE_S = 2.5
 
 
 def serve(node: HeadPoseNode) -> None:
-    """Call back until the process is told to end. A callback that fails does not end it."""
+    """Call back until the process is told to end. A callback that fails does not end it.
+
+    A signal that comes just before rclpy waits does not wake it: the next diagnostics do.
+    """
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while rclpy.ok():

@@ -142,6 +142,7 @@ class Probe:
         for publisher in (self._image, self._info):
             self.node.destroy_publisher(publisher)
         self._create_camera()
+        self.status = None  # what was said of the old one
 
     def _create_camera(self) -> None:
         self._image = self.node.create_publisher(Image, "image", QoSProfile(depth=5))

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
@@ -85,13 +85,14 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=30.0, help="images per second")
     parser.add_argument("--fov", type=float, default=60.0, help="assumed, degrees, horizontal")
     arguments = parser.parse_args()
-    rclpy.init()
+    # Without rclpy's handlers: they may shut down before the executor looks, which then fails.
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         camera = Camera(
             arguments.video, arguments.summary, rate_hz=arguments.rate, fov_deg=arguments.fov
         )
         rclpy.spin(camera)
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except KeyboardInterrupt:
         pass
     return 0
 
