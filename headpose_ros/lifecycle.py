@@ -21,8 +21,6 @@ def answer_refused_transitions(node: LifecycleNode) -> None:
         try:
             return change_state(request, response)
         except RuntimeError as error:  # RCLError is one
-            if not node.context.ok():
-                raise  # shut down in the middle of it: nobody waits
             reason = str(error).partition(", at ")[0]  # without the place in rcl's source
             node.get_logger().error(f"transition refused: {reason}")
             response.success = False

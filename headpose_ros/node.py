@@ -120,8 +120,6 @@ class HeadPoseNode(LifecycleNode):
         prefix = values["id_prefix"]
         tracker = self._trackers.setdefault(prefix, Tracker(id_prefix=prefix))
         pipeline = load_pipeline(values, tracker, self.get_logger().warning)
-        if not self.context.ok():
-            raise RuntimeError("shut down while the networks were loaded")
         model = pipeline.model
         self.get_logger().info(
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
@@ -180,8 +178,6 @@ class HeadPoseNode(LifecycleNode):
         self._processor = None
 
     def _broke(self, problem: str) -> None:
-        if not self.context.ok():
-            return  # told to end in the middle of it
         self._health.broke(problem)
         self.get_logger().error(problem)
 

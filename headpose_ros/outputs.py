@@ -62,8 +62,6 @@ class Outputs:
 
     def clear(self) -> None:
         """No more images: nothing that is shown shall stay."""
-        if not self._node.context.ok():
-            return  # shut down: nothing can be sent any more
         header = Header(stamp=self._node.get_clock().now().to_msg())
         self._markers.publish(self._shown.clear(header))
         if self._hri:

@@ -131,11 +131,7 @@ class ImageProcessor:
 
     def _clear_outputs(self) -> None:
         self._shows = False
-        try:
-            self._outputs.clear()
-        except RuntimeError:  # RCLError is one
-            if self._node.context.ok():
-                raise  # else shut down in the middle of it
+        self._outputs.clear()
 
     def _process(self, message: Picture) -> None:
         """Publish the heads in an image."""
@@ -155,8 +151,6 @@ class ImageProcessor:
 
     def _not_used(self, error: BaseException) -> None:
         """Say what was wrong with an image. Whatever it was, the next one is welcome."""
-        if not self._node.context.ok():
-            return  # shut down in the middle of it
         problem = told(error)
         self._health.image_failed(problem)
         self._node.get_logger().error(

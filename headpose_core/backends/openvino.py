@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -38,11 +39,22 @@ def import_openvino() -> Any:
     return openvino
 
 
-def open_backend(request: Request) -> OpenVino:
-    """Compile the model for this CPU. Raises ModelError when OpenVINO refuses it."""
+@cache
+def _core() -> Any:
+    """OpenVINO's entry, one for the process, never freed. DeviceError when it knows no CPU.
+
+    It gives the thread that makes it a stack for signal handlers. Freed in another thread, it
+    takes that stack along, and the next Ctrl-C ends the process with a segmentation fault.
+    """
     core = import_openvino().Core()
     if not core.get_versions("CPU"):  # asked for all devices, it would load what runs each
         raise DeviceError(f"OpenVINO finds no CPU it knows, only {core.available_devices}")
+    return core
+
+
+def open_backend(request: Request) -> OpenVino:
+    """Compile the model for this CPU. Raises ModelError when OpenVINO refuses it."""
+    core = _core()
     options: dict[str, Any] = {
         "INFERENCE_NUM_THREADS": request.threads,
         "NUM_STREAMS": 1,

@@ -203,6 +203,27 @@ def test_cuda_rounds_to_tf32_only_when_fp32_was_not_asked_for() -> None:
         cuda_options(Request(b"", "cuda", precision="fp16"))
 
 
+def test_openvino_leaves_python_its_signals() -> None:
+    """Also when a model is freed in another thread than it was loaded in."""
+    pytest.importorskip("openvino", reason="needs openvino")
+    code = (
+        "import signal, threading\n"
+        "from headpose_core.runtime import HeadPoseModel\n"
+        "models = [HeadPoseModel.load(backend='openvino')]\n"
+        "thread = threading.Thread(target=models.clear)\n"
+        "thread.start()\n"
+        "thread.join()\n"
+        "try:\n"
+        "    signal.raise_signal(signal.SIGINT)\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n"), done.stderr
+
+
 def test_openvino_reports_to_nobody(tmp_path) -> None:
     """With its telemetry package installed, and with its converter there for who asks."""
     pytest.importorskip("openvino", reason="needs openvino")

@@ -40,7 +40,7 @@ def ros() -> Iterator[Context]:
 def start(
     ros: Context, tmp_path: Path, tiny_model_file: Path
 ) -> Iterator[Callable[..., NodeProcess]]:
-    """Starts nodes with the tiny model, unless told otherwise, that end with the test."""
+    """Starts nodes, with the tiny model unless told otherwise, that end in peace with the test."""
     from tests.ros.graph import NodeProcess
 
     nodes: list[NodeProcess] = []
@@ -53,6 +53,7 @@ def start(
     yield start
     for node in nodes:
         node.close()
+    assert [node.process.returncode for node in nodes if node.process.returncode < 0] == []
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 import signal
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 
 from headpose_ros.node import HeadPoseNode
 from tests.ros import faulty_node
-from tests.ros.graph import PATIENCE_S, NodeProcess, Probe, image_message, ros_parameters
+from tests.ros.graph import NodeProcess, Probe, image_message, ros_parameters
 from tests.tiny_models import tiny_model
 
 Start = Callable[..., NodeProcess]
@@ -261,17 +260,6 @@ def test_what_becomes_of_an_old_device_is_nothing_to_a_node_that_was_configured_
     assert probe.state() == "active"
     assert "take over" not in node.output()
     assert "taken over" not in node.output()
-
-
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_a_node_that_is_being_configured(start: Start, sign: signal.Signals) -> None:
-    node = start(command=faulty_node.command(faulty_node.loading))
-    end = time.monotonic() + PATIENCE_S
-    while "loads" not in node.output():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    assert node.end(sign) == 0
-    assert "Traceback" not in node.output()
 
 
 def test_without_fallback_a_device_that_fails_ends_unconfigured(

@@ -381,7 +381,7 @@ def test_the_node_publishes_for_rep155_and_markers(
     messages = pytest.importorskip(
         "hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace"
     )
-    start(probe.namespace, publish_hri=True, id_prefix="human")
+    node = start(probe.namespace, publish_hri=True, id_prefix="human")
     tracked: list = []
     markers: list[MarkerArray] = []
     probe.node.create_subscription(messages.IdsList, "/humans/faces/tracked", tracked.append, 10)
@@ -406,5 +406,13 @@ def test_the_node_publishes_for_rep155_and_markers(
     markers.clear()
     probe.until(both_came, "tracked faces and markers again")
     assert probe.change_state("deactivate")
-    probe.until(lambda: tracked[-1].ids == [], "nobody is tracked")
-    probe.until(lambda: markers[-1].markers[0].action == Marker.DELETEALL, "markers are gone")
+    probe.until(all_gone, "nobody is shown any more")
+
+    assert probe.change_state("activate")
+    probe.until_ready()
+    probe.calibrate(camera_info(512, 512, 500.0))
+    tracked.clear()
+    markers.clear()
+    probe.until(both_came, "tracked faces and markers once more")
+    assert node.end() == 0
+    probe.until(all_gone, "nobody is shown after the end")
