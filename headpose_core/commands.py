@@ -84,7 +84,7 @@ def video(args: argparse.Namespace) -> int:
             images = progress(reader, args, " images", reader.count or None)
             count, interrupted = _film(images, reader.fps, pipeline, args, files)
         except ImageError as error:
-            say(f"error: {path}: {error}")
+            say(f"error: {error}")
             status = 1
             continue
         if interrupted:

@@ -120,7 +120,9 @@ class VideoWriter:
                 folder = self._path.parent
                 raise ImageError(f"cannot write a video of {width}x{height} pixels in {folder}")
         if (width, height) != self._size:
-            raise ImageError(f"expected images of {self._size}, got one of {(width, height)}")
+            raise ImageError(
+                f"{self._path}: expected images of {self._size}, got one of {(width, height)}"
+            )
         self._writer.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2BGR))
         self.count += 1
 

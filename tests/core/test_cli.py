@@ -158,7 +158,7 @@ def test_several_videos_and_a_bad_one(
     (tmp_path / "c.mp4").write_bytes(b"no video")
     arguments = [str(tmp_path), "--jsonl", str(tmp_path / "poses"), "--every", "40"]
     assert main(["video", *arguments, "--model", str(tiny_model_file)]) == 1
-    assert "c.mp4: expected a video" in capsys.readouterr().err
+    assert f"error: {tmp_path / 'c.mp4'}: expected a video" in capsys.readouterr().err
     texts = [path.read_text() for path in sorted((tmp_path / "poses").iterdir())]
     assert [len(lines(text)) for text in texts] == [3, 3]
     assert main(["video", str(tmp_path), "--model", str(tiny_model_file)]) == 1
