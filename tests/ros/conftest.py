@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 _numbers = itertools.count()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def ros() -> Iterator[Context]:
-    """rclpy, on a domain of its own; anew for each file, since a process that is killed while it
-    reads from shared memory leaves a participant that cannot send it large images again."""
+    """rclpy, on a domain of its own; anew for each test, which then does not know the place in
+    shared memory of a process that an earlier one killed (`graph.end_in_peace`)."""
     pytest.importorskip("rclpy", reason="needs ROS 2")
     from rclpy.context import Context
 

@@ -56,6 +56,21 @@ SERVICES = {
 FRAME = "camera_optical_frame"
 
 
+def end_in_peace(process: subprocess.Popen) -> None:
+    """End a process of the graph if it still runs, and kill it only if it does not end.
+
+    What is killed leaves its place in shared memory to a process that will not get the first
+    messages of those who knew the place before.
+    """
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
 class NodeProcess:
     """`headpose_node` as a process; `log` gets what it prints.
 
@@ -97,15 +112,8 @@ class NodeProcess:
         return self.wait()
 
     def close(self) -> None:
-        """End it if it still runs: in peace if it can, since a process that is killed while it
-        reads from shared memory leaves those who write to it unable to send large images."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            try:
-                self.process.wait(10.0)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        """End it if it still runs."""
+        end_in_peace(self.process)
 
 
 class Probe:
@@ -183,9 +191,13 @@ class Probe:
         self.until(lambda: self.values()["head_pose_subscribers"] != "0", "it is heard")
 
     def calibrate(self, info: CameraInfo) -> None:
-        """Send camera_info and wait until the node has it."""
-        self.send_info(info)
-        self.until_values(calibrated="True")
+        """Send camera_info again and again, as a camera does, until the node has it."""
+
+        def there() -> bool:
+            self.send_info(info)
+            return self.values()["calibrated"] == "True"
+
+        self.until(there, "the node has camera_info")
 
     def send_info(self, info: CameraInfo) -> None:
         self._info.publish(info)

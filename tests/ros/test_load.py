@@ -20,7 +20,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from headpose_ros.msg import HeadPoseArray
 
 from tests.ros import faulty_node
-from tests.ros.graph import NodeProcess, Probe, image_message
+from tests.ros.graph import NodeProcess, Probe, end_in_peace, image_message
 
 Start = Callable[..., NodeProcess]
 
@@ -194,6 +194,6 @@ def test_a_subscriber_that_never_reads_slows_nothing(
         deaf.send_signal(signal.SIGSTOP)
         assert ask(range(30, 90)) < 5 * hearing  # a writer that waits takes 100 ms each
     finally:
-        deaf.kill()
-        deaf.wait()
+        deaf.send_signal(signal.SIGCONT)
+        end_in_peace(deaf)
     assert probe.until_values(images_processed=90)["images_dropped"] == "0"

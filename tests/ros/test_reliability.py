@@ -17,7 +17,15 @@ from rclpy.context import Context
 from std_msgs.msg import Header
 
 from headpose_ros.images import message_from_image
-from tests.ros.graph import FRAME, REPO, NodeProcess, Probe, camera_info, image_message
+from tests.ros.graph import (
+    FRAME,
+    REPO,
+    NodeProcess,
+    Probe,
+    camera_info,
+    end_in_peace,
+    image_message,
+)
 
 Start = Callable[..., NodeProcess]
 
@@ -56,8 +64,7 @@ def driver(
 
     yield start
     for process in started:
-        process.kill()
-        process.wait()
+        end_in_peace(process)
 
 
 def test_a_driver_that_is_killed_and_started_again(

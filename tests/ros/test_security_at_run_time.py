@@ -19,7 +19,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from rclpy.context import Context
 
-from tests.ros.graph import REPO, NodeProcess, Probe, image_message
+from tests.ros.graph import REPO, NodeProcess, Probe, end_in_peace, image_message
 
 Start = Callable[..., NodeProcess]
 POLICY = REPO / "config" / "headpose_sros2.xml"
@@ -82,8 +82,7 @@ def test_ports_are_those_of_a_bare_node(start: Start, probe: Probe, astronaut: n
         assert of_bare  # else this would compare nothing
         assert ports(node.process.pid) == of_bare
     finally:
-        bare.kill()
-        bare.wait()
+        end_in_peace(bare)
 
 
 def test_nothing_is_started_opened_written_or_unpickled(
