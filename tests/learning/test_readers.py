@@ -69,7 +69,7 @@ def test_what_is_broken_is_named_and_counted(tmp_path: Path) -> None:
     assert [faces.name(index) for index in range(len(faces))] == ["image00001"]
     said = {Path(one.where).name: one.reason for one in faces.report.omissions if one.broken}
     assert said == {
-        "image00002.mat": "not a MATLAB file",
+        "image00002.mat": "not a MATLAB 5 file",
         "image00003.mat": "no Pose_Para in the label file",
         "image00004.mat": "no 68 landmarks in the label file",
         "image00005.jpg": "no label file beside the picture",

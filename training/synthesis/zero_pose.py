@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headpose_core.learning.readers.mat_files import read_numbers
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles
 from training.synthesis.library import AVERAGE_ADULT, HeadLibrary, load_library
 
@@ -57,14 +58,12 @@ def mean_label_shape(folder: Path) -> NDArray[np.float64]:
 
     View axes; centred, of unit size. Raises FileNotFoundError when there are no .mat files.
     """
-    from scipy.io import loadmat
-
     files = sorted(folder.glob("*.mat"))
     if not files:
         raise FileNotFoundError(f"{folder}: expected AFLW2000's .mat files, found none")
     shapes = []
     for path in files:
-        content = loadmat(path)
+        content = read_numbers(path)
         pitch, yaw, roll = np.degrees(content["Pose_Para"][0, :3])
         if max(abs(yaw), abs(pitch), abs(roll)) > 99:
             continue  # beyond the range that the labels are used in

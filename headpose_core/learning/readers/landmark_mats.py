@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.learning.readers.files import Entry, has_area, paired, usable
+from headpose_core.learning.readers.mat_files import read_numbers
 from headpose_core.learning.report import DataError, Report
 from headpose_core.types import FloatArray
 
@@ -65,25 +65,14 @@ def read_label(path: Path) -> tuple[NDArray[np.float32], FloatArray]:
 
     Raises DataError that says in few words what is wrong with it.
     """
-    from scipy.io import loadmat  # type: ignore[import-untyped]
-
-    names = ("Pose_Para", "pt3d_68", "pt2d")
-    try:
-        label: dict[str, Any] = loadmat(path, variable_names=names)
-    except Exception as error:  # scipy raises what it meets: struct, zlib, index and type errors
-        raise DataError("not a MATLAB file") from error
-    pose = _numbers(label.get("Pose_Para")).ravel()
+    label = read_numbers(path)
+    nothing = np.empty(0)
+    pose = label.get("Pose_Para", nothing).ravel()
     if len(pose) < 3:
         raise DataError("no Pose_Para in the label file")
-    points = _numbers(label.get("pt3d_68", label.get("pt2d")))
+    points = label.get("pt3d_68", label.get("pt2d", nothing))
     if points.ndim != 2 or points.shape[0] not in (2, 3) or points.shape[1] != 68:
         raise DataError("no 68 landmarks in the label file")
     pitch, yaw, roll = np.degrees(pose[:3])
     box = np.concatenate([points[:2].min(axis=1), points[:2].max(axis=1)])
     return box.astype(np.float32), np.array([yaw, pitch, roll])
-
-
-def _numbers(value: object) -> FloatArray:
-    """Real numbers of any shape; none when the value is something else."""
-    array = np.asarray(value)
-    return array.astype(np.float64) if array.dtype.kind in "fiu" else np.empty(0)
