@@ -40,7 +40,7 @@ from std_msgs.msg import Header
 from benchmarks.car_video import car_video
 from headpose_core.video import VideoReader
 from headpose_ros.images import message_from_image
-from tools.demo.network import private_network
+from tools.demo.network import end_in_peace, private_network
 
 MOST_GROWTH = 0.03
 _START_S = 120.0  # for the node to load its networks
@@ -225,8 +225,7 @@ def soak(video: Path, settings: Settings, context: Context) -> Result:
         node.send_signal(signal.SIGINT)
         status = node.wait(60)
     finally:
-        node.kill()
-        node.wait()
+        end_in_peace(node)
         executor.shutdown()
         loop.destroy_node()
     return Result(

@@ -23,7 +23,7 @@ _numbers = itertools.count()
 @pytest.fixture
 def ros() -> Iterator[Context]:
     """rclpy, on a domain of its own; anew for each test, which then does not know the place in
-    shared memory of a process that an earlier one killed (`graph.end_in_peace`)."""
+    shared memory of a process that an earlier one killed (`end_in_peace`)."""
     pytest.importorskip("rclpy", reason="needs ROS 2")
     from rclpy.context import Context
 

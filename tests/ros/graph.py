@@ -39,6 +39,7 @@ from tf2_msgs.msg import TFMessage
 
 from headpose_ros.images import message_from_image
 from headpose_ros.qos import newest_only
+from tools.demo.network import end_in_peace
 
 REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
@@ -54,21 +55,6 @@ SERVICES = {
     "set_enabled": SetBool,
 }
 FRAME = "camera_optical_frame"
-
-
-def end_in_peace(process: subprocess.Popen) -> None:
-    """End a process of the graph if it still runs, and kill it only if it does not end.
-
-    What is killed leaves its place in shared memory to a process that will not get the first
-    messages of those who knew the place before.
-    """
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(10.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class NodeProcess:

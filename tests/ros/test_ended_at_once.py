@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A process that is ended at once, whatever it does.
 
-In a file of its own: the first images to the next process at its place in shared memory get lost.
+In a file of its own, before one whose messages are sent again: the first ones to the next process
+at its place in shared memory may get lost (`tools.demo.network.end_in_peace`).
 """
 
 from __future__ import annotations

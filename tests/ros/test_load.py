@@ -20,7 +20,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from headpose_ros.msg import HeadPoseArray
 
 from tests.ros import faulty_node
-from tests.ros.graph import NodeProcess, Probe, end_in_peace, image_message
+from tests.ros.graph import NodeProcess, Probe, image_message
+from tools.demo.network import end_in_peace
 
 Start = Callable[..., NodeProcess]
 

@@ -17,15 +17,8 @@ from rclpy.context import Context
 from std_msgs.msg import Header
 
 from headpose_ros.images import message_from_image
-from tests.ros.graph import (
-    FRAME,
-    REPO,
-    NodeProcess,
-    Probe,
-    camera_info,
-    end_in_peace,
-    image_message,
-)
+from tests.ros.graph import FRAME, REPO, NodeProcess, Probe, camera_info, image_message
+from tools.demo.network import end_in_peace
 
 Start = Callable[..., NodeProcess]
 

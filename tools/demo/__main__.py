@@ -26,7 +26,7 @@ from tqdm import tqdm
 from headpose_core.runtime import DEFAULT_MODEL
 from headpose_core.video import VideoReader
 from tools.demo import report
-from tools.demo.network import private_network
+from tools.demo.network import end_in_peace, private_network
 from tools.demo.recorder import Recorder
 
 PATIENCE_S = 60.0  # without anything new; a slow machine needs some to load the model
@@ -148,12 +148,7 @@ def process(module_and_arguments: list[str], log: Path) -> Iterator[subprocess.P
     try:
         yield child
     finally:
-        child.send_signal(signal.SIGINT)
-        try:
-            child.wait(10)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        end_in_peace(child)
 
 
 def packaged_video() -> Path:

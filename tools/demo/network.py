@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 PROFILE = Path(__file__).resolve().parents[2] / "config" / "fastdds_localhost.xml"
@@ -21,3 +23,17 @@ def private_network() -> dict[str, str]:
         "FASTDDS_DEFAULT_PROFILES_FILE": str(PROFILE),
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
+
+
+def end_in_peace(process: subprocess.Popen) -> None:
+    """End a process of the graph if it still runs, and kill it only if it does not end.
+
+    What is killed leaves its place in shared memory to a process that will not get the first
+    messages of those who knew the place before.
+    """
+    process.send_signal(signal.SIGINT)  # to none if it has ended
+    try:
+        process.wait(10.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from headpose_core.learning.readers.mat_files import read_numbers
+from headpose_core.learning.report import DataError
 from headpose_core.rotation import angles_from_matrix, matrix_from_angles
 from training.synthesis.library import AVERAGE_ADULT, HeadLibrary, load_library
 
@@ -56,14 +57,18 @@ def rotation_between(points: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
 def mean_label_shape(folder: Path) -> NDArray[np.float64]:
     """Mean landmarks (68,3) of AFLW2000's .mat files in the zero pose of its labels.
 
-    View axes; centred, of unit size. Raises FileNotFoundError when there are no .mat files.
+    View axes; centred, of unit size. Raises FileNotFoundError when there are no .mat files,
+    DataError when one is damaged.
     """
     files = sorted(folder.glob("*.mat"))
     if not files:
         raise FileNotFoundError(f"{folder}: expected AFLW2000's .mat files, found none")
     shapes = []
     for path in files:
-        content = read_numbers(path)
+        try:
+            content = read_numbers(path)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from error
         pitch, yaw, roll = np.degrees(content["Pose_Para"][0, :3])
         if max(abs(yaw), abs(pitch), abs(roll)) > 99:
             continue  # beyond the range that the labels are used in

@@ -20,8 +20,18 @@ from headpose_core.types import FloatArray
 _HEADER = 128  # bytes; the last four are the version and the mark of the byte order
 _MARK = b"\x00\x01IM"
 _MATRIX, _COMPRESSED = 14, 15  # types of elements; those of numbers follow
-_NUMBERS = {1: "i1", 2: "u1", 3: "<i2", 4: "<u2", 5: "<i4", 6: "<u4", 7: "<f4", 9: "<f8"}
-_NUMBERS |= {12: "<i8", 13: "<u8"}
+_NUMBERS = {
+    1: "i1",
+    2: "u1",
+    3: "<i2",
+    4: "<u2",
+    5: "<i4",
+    6: "<u4",
+    7: "<f4",
+    9: "<f8",
+    12: "<i8",
+    13: "<u8",
+}
 _NUMERIC_CLASSES = range(6, 16)  # the others are cells, structures, objects, text, sparse matrices
 _COMPLEX = 1 << 11
 
