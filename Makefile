@@ -41,7 +41,7 @@ benchmarks:
 	@$(ENVIRONMENT) dev -- python -m benchmarks.run_all $(ARGS)
 
 pictures:
-	@$(ENVIRONMENT) dev -- python -m training.pictures --out docs/images $(if $(ASSETS),--assets $(ASSETS)) $(ARGS)
+	@$(ENVIRONMENT) dev -- python -m tools.pictures --out docs/images $(if $(ASSETS),--assets $(ASSETS)) $(ARGS)
 
 dist:
 	@$(ENVIRONMENT) dev -- python -m tools.dist

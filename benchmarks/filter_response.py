@@ -18,14 +18,14 @@ import tyro
 from matplotlib.axes import Axes
 
 from benchmarks.car_video import car_video
-from headpose_core.detection import YuNet
-from headpose_core.filtering import FilterSettings, OrientationFilter
+from headpose_core.faces.detection import YuNet
+from headpose_core.faces.tracking import Tracker
+from headpose_core.geometry.orientation_filter import FilterSettings, OrientationFilter
+from headpose_core.geometry.rotation import angles_from_matrix, geodesic_deg, matrix_from_angles
+from headpose_core.images.video import VideoReader
 from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.rotation import angles_from_matrix, geodesic_deg, matrix_from_angles
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.tracking import Tracker
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import FloatArray
-from headpose_core.video import VideoReader
 
 GIVEN, FILTERED = "#9aa0a6", "#d1372c"
 COVARIANCE = np.eye(3) * np.radians(3.0) ** 2

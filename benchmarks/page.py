@@ -10,7 +10,7 @@ from typing import Any
 from headpose_core.benchmark.table import in_words
 
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
-STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
+FRAME_STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
 Rows = Sequence[Sequence[object]]
 
 
@@ -87,11 +87,11 @@ def _stages(stages: Sequence[dict[str, Any]]) -> str:
     rows = []
     for kind in kinds:
         total = found[(*kind, "total")]
-        cells = [_with_ratio(found[(*kind, stage)]) for stage in STAGES]
+        cells = [_with_ratio(found[(*kind, stage)]) for stage in FRAME_STAGES]
         whole = f"{total['ms']:.1f} ({total['ratio']:.1f})"
         rows.append((f"{kind[0]}x{kind[1]}", kind[2], *cells, whole, f"{total['cpu_ms']:.1f}"))
     return "Milliseconds; in brackets how many times its floor.\n\n" + _table(
-        ("image", "faces", *STAGES, "all", "processor"), rows
+        ("image", "faces", *FRAME_STAGES, "all", "processor"), rows
     )
 
 
@@ -179,7 +179,7 @@ def write_plot(figures: dict[str, Any], path: Path) -> None:
     shown = [s for s in best["stages"] if s["width"] == 1280]
     counts = sorted({s["faces"] for s in shown})
     left = [0.0] * len(counts)
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(FRAME_STAGES):
         took = [s["ms"] for s in shown if s["stage"] == stage]
         labels = [str(count) for count in counts]
         frames.barh(labels, took, left=left, label=stage, color=plt.cm.tab10(number))

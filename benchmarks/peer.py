@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.peer_config import ANGLES, PeerConfig, PeerOutput
-from headpose_core.bins import Estimate
-from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import ModelError
-from headpose_core.image_view import AnyImage
-from headpose_core.onnx_file import read_model_file
-from headpose_core.sessions import open_session
+from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import AnyImage
+from headpose_core.onnx_files.onnx_file import read_model_file
+from headpose_core.onnx_files.sessions import open_session
+from headpose_core.pose.bins import Estimate
 from headpose_core.types import FloatArray
 
 

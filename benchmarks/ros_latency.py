@@ -39,7 +39,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 
 from benchmarks.car_video import car_video
-from headpose_core.video import VideoReader
+from headpose_core.images.video import VideoReader
 from headpose_ros.images import message_from_image
 from headpose_ros.messages import seconds
 from headpose_ros.qos import newest_only

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import write_page, write_plot
-from headpose_core.benchmark.start import first_pose
-from headpose_core.shipped import model_path
+from headpose_core.benchmark.first_pose import first_pose
+from headpose_core.pose.shipped import model_path
 
 REPO = Path(__file__).resolve().parents[1]
 PEER = REPO / "benchmarks" / "peers" / "fsanet.toml"
@@ -50,7 +50,7 @@ def steps(peer_files: Path | None) -> dict[str, Callable[[Path], None]]:
         path.write_text(json.dumps(rows, indent=1) + "\n")
 
     def bench(path: Path, seconds: int, *options: object) -> None:
-        run("headpose_core.bench", "--json", "--seconds", seconds, *options, into=path)
+        run("benchmarks.bench", "--json", "--seconds", seconds, *options, into=path)
 
     def latency(path: Path, seconds: int, *options: object) -> None:
         run("benchmarks.ros_latency", "--seconds", seconds, "--json", path, *options)

@@ -38,7 +38,7 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from benchmarks.car_video import car_video
-from headpose_core.video import VideoReader
+from headpose_core.images.video import VideoReader
 from headpose_ros.images import message_from_image
 from tools.demo.network import end_in_peace, private_network
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from headpose_core import HeadPoseModel, HeadPosePipeline, YuNet
 from headpose_core.drawing import draw_heads
-from headpose_core.image import read_image, write_image
+from headpose_core.images.image_files import read_image, write_image
 
 
 def main(photo: Path, out: Path) -> None:

@@ -13,8 +13,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.image import check_image
-from headpose_core.rotation import BODY_TO_OPTICAL
+from headpose_core.geometry.rotation import BODY_TO_OPTICAL
+from headpose_core.images.image_view import check_image
 from headpose_core.types import FloatArray, Head, Image
 
 _AXES = ((235, 50, 45), (55, 200, 70), (60, 120, 255))

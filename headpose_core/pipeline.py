@@ -4,71 +4,61 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core import rotation
-from headpose_core.camera import (
+from headpose_core.faces.face_detector import FaceDetector
+from headpose_core.faces.following import FaceFollower
+from headpose_core.faces.tracking import UNTRACKED, Track, Tracker
+from headpose_core.geometry.camera_model import (
+    FaceRays,
     is_calibrated,
-    ray_rotation,
     same_calibration,
     sellion_positions,
-    viewing_ray,
 )
-from headpose_core.filtering import FilterSettings, OrientationFilter
-from headpose_core.following import FaceFinder
-from headpose_core.image import check_image
-from headpose_core.image_view import AnyImage
-from headpose_core.tracking import Track
-from headpose_core.types import Camera, FloatArray, Frame, Head
+from headpose_core.geometry.orientation_filter import OrientationFilter
+from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.images.image_view import ImageView, as_view
+from headpose_core.pose.pose_model import Estimate, PoseModel
+from headpose_core.settings import Settings, setting
+from headpose_core.types import Camera, Faces, FloatArray, Frame, Head, Image
 
-if TYPE_CHECKING:
-    from headpose_core.detection import FaceDetector
-    from headpose_core.runtime import PoseModel
-    from headpose_core.tracking import Tracker
+# Keys of ``Frame.timings_ms``, in the order in which an image goes through them.
+STAGES = ("detect", "crop", "infer", "decode", "track", "locate")
 
 
 @dataclass(frozen=True)
-class PipelineConfig:
-    """What may change from one image to the next.
+class PipelineSettings(Settings):
+    """Settings of the pipeline itself; detector, tracker and filter have their own."""
 
-    max_faces: the largest ones are kept, 1 or more.
-    perspective_correction: turn the pose by the viewing ray of the face where the camera is
-        calibrated, so that it holds in the optical frame and not only about the ray.
-    face_height_m: metres from the chin to the hairline of an average face, for the distance.
-    filter: of the orientations along a track; without a tracker nothing is filtered.
-    detect_every: look for faces in one image of so many, and in those between only where they
-        were (see ``following``); new faces come as much later. 1: in every image.
-    """
-
-    max_faces: int = 8
-    perspective_correction: bool = True
-    face_height_m: float = 0.19
-    filter: FilterSettings = field(default_factory=FilterSettings)
-    detect_every: int = 1
-
-    def __post_init__(self) -> None:
-        if self.max_faces < 1:
-            raise ValueError(f"max_faces: expected 1 or more, got {self.max_faces}")
-        if not 1 <= self.detect_every <= 1000:
-            raise ValueError(f"detect_every: expected 1 to 1000 images, got {self.detect_every}")
-        if not 0.05 <= self.face_height_m <= 1.0:
-            raise ValueError(f"face_height_m: expected 0.05 to 1 metres, got {self.face_height_m}")
-
-
-# What the tracker would say if there were one.
-_NO_TRACK = [Track(face_id="", age=0, confirmed=False)]
+    max_faces: int = setting(8, "Faces per image; the largest ones are kept.", limits=(1, 1000))
+    detect_every: int = setting(
+        1,
+        "Detect in one image of so many and follow the faces between; new ones come later.",
+        limits=(1, 1000),
+    )
+    perspective_correction: bool = setting(
+        True, "Turn orientations by the viewing ray of the face, if the camera is calibrated."
+    )
+    face_height_m: float = setting(
+        0.19,
+        "Chin to hairline of an average face, for the distance.",
+        unit="m",
+        limits=(0.05, 1.0),
+    )
 
 
 class HeadPosePipeline:
     """Detector, pose network, tracker and filter in a row.
 
     The node, the command line, the evaluation and the benchmarks all call this object. Without a
-    tracker the heads have no ids and are not filtered. ``config`` may be replaced between two
-    images; everything runs in the caller's thread, and one pipeline serves one image stream.
+    tracker the heads have no ids and are not filtered. ``settings``, and those of ``detector``,
+    ``tracker`` and ``filter``, may be replaced between two images. Everything runs in the caller's
+    thread, and one pipeline serves one image stream.
     """
 
     def __init__(
@@ -76,29 +66,25 @@ class HeadPosePipeline:
         detector: FaceDetector,
         model: PoseModel,
         tracker: Tracker | None = None,
-        config: PipelineConfig | None = None,
+        settings: PipelineSettings | None = None,
     ) -> None:
         self.detector = detector
         self.model = model
         self.tracker = tracker
-        self.config = config or PipelineConfig()
-        self._finder = FaceFinder()
-        self._filter = OrientationFilter()
-        self._view: _View | None = None
-
-    def look_again(self) -> None:
-        """Ask the detector in the next image, as after a change of its settings."""
-        self._finder.reset()
+        self.settings = settings or PipelineSettings()
+        self.filter = OrientationFilter()
+        self._follower = FaceFollower()
+        self._last: _Circumstances | None = None
 
     def reset(self) -> None:
-        """Forget all faces: in the next image they are looked for, and their ids are new."""
-        self._finder.reset()
+        """Forget all faces: the next image is detected in, and its faces have new ids."""
+        self._follower.reset()
         if self.tracker:
             self.tracker.reset()
 
     def __call__(
         self,
-        image: AnyImage,
+        image: Image | ImageView,
         stamp_s: float,
         camera: Camera | None = None,
         camera_orientation: FloatArray | None = None,
@@ -106,50 +92,64 @@ class HeadPosePipeline:
         """The heads in one image.
 
         image: (H, W, 3) uint8 RGB, or a view of one in another encoding. stamp_s: its time in
-        seconds. camera: of this image, if known.
-        camera_orientation: (3, 3) the axes of the optical frame, as columns, in a frame that does
-        not turn, in which to filter; None: the camera stands still; NaN: not known for this image,
-        whose poses are then not filtered. Raises ImageError for an array that is no such image.
+        seconds. camera: of this image, if known. camera_orientation: (3, 3) the axes of the
+        optical frame, as columns, in a frame that does not turn, in which to filter; None: the
+        camera stands still; NaN: not known for this image, whose poses are then not filtered.
+        Raises ImageError for an array that is no such image.
         """
-        check_image(image)
-        config, stages = self.config, _Stopwatch()
-        corrected = config.perspective_correction and is_calibrated(camera)
-        onto_rays = camera if corrected else None
-        self._look(_View(stamp_s, image.shape[:2], onto_rays, camera_orientation is None))
+        view, clock, settings = as_view(image), _Stopwatch(), self.settings
+        self._reset_what_changed(view, stamp_s, camera, camera_orientation)
+        with clock.stage("detect"):
+            every, max_faces = settings.detect_every, settings.max_faces
+            faces = self._follower.find(self.detector, view, every, max_faces)
+        with clock.stage("crop"):
+            crops = self.model.crop(view, faces.boxes)
+        with clock.stage("infer"):
+            outputs = self.model.infer(crops)
+        with clock.stage("decode"):
+            estimate = self.model.decode(outputs)
+        with clock.stage("track"):
+            rays = FaceRays.of(camera, faces.boxes)
+            tracked = self._track(stamp_s, faces, estimate, self._turn(rays), camera_orientation)
+        with clock.stage("locate"):
+            heads = self._locate(faces, estimate, tracked, rays)
+        return Frame(stamp_s, heads, clock.times_ms)
 
-        faces = self._finder.find(self.detector, image, config.detect_every, config.max_faces)
-        stages.lap("detect")
+    def _turn(self, rays: FaceRays) -> FloatArray:
+        """R_ray (N, 3, 3), the identity where orientations are not corrected."""
+        if rays.known and self.settings.perspective_correction:
+            return rays.rotations
+        return np.broadcast_to(np.eye(3), rays.rotations.shape)
 
-        crops = self.model.crop(image, faces.boxes)
-        stages.lap("crop")
+    def _track(
+        self,
+        stamp_s: float,
+        faces: Faces,
+        estimate: Estimate,
+        R_ray: FloatArray,
+        camera_orientation: FloatArray | None,
+    ) -> _Tracked:
+        """Which face is which, and its orientation in the optical frame, filtered along its track."""
+        orientations = R_ray @ matrix_from_angles(estimate.mean_deg)
+        covariances = orientation_covariance(estimate.mean_deg, estimate.std_deg)
+        covariances = R_ray @ covariances @ _transposed(R_ray)
+        if self.tracker is None:
+            return _Tracked([UNTRACKED] * len(faces), R_ray, orientations, covariances)
+        tracks = self.tracker.update(stamp_s, faces.boxes)
+        ids = [track.face_id for track in tracks]
+        filtered = self.filter.update(stamp_s, ids, orientations, covariances, camera_orientation)
+        return _Tracked(tracks, R_ray, *filtered)
 
-        outputs = self.model.infer(crops)
-        stages.lap("infer")
-
-        estimate = self.model.decode(outputs)
-        rotations = rotation.matrix_from_angles(estimate.mean_deg)
-        covariances = rotation.orientation_covariance(estimate.mean_deg, estimate.std_deg)
-        stages.lap("decode")
-
-        tracks = (
-            self.tracker.update(stamp_s, faces.boxes) if self.tracker else _NO_TRACK * len(faces)
+    def _locate(
+        self, faces: Faces, estimate: Estimate, tracked: _Tracked, rays: FaceRays
+    ) -> tuple[Head, ...]:
+        """The heads, with their positions where the camera is calibrated."""
+        rotations = _transposed(tracked.R_ray) @ tracked.orientations
+        positions, position_covariances = sellion_positions(
+            rays, rotations, self.settings.face_height_m
         )
-        stages.lap("track")
-
-        R_ray = _rotations_onto_rays(faces.boxes, onto_rays)
-        orientations, covariances = R_ray @ rotations, R_ray @ covariances @ _transposed(R_ray)
-        if self.tracker:
-            ids = [track.face_id for track in tracks]
-            orientations, covariances = self._filter.update(
-                stamp_s, ids, orientations, covariances, config.filter, camera_orientation
-            )
-            rotations = _transposed(R_ray) @ orientations
-        stages.lap("filter")
-
-        positions, position_covariances = _positions(
-            faces.boxes, rotations, camera, config.face_height_m
-        )
-        heads = tuple(
+        corrected = rays.known and self.settings.perspective_correction
+        return tuple(
             Head(
                 box=faces.boxes[i],
                 score=float(faces.scores[i]),
@@ -157,8 +157,8 @@ class HeadPosePipeline:
                 std_deg=estimate.std_deg[i],
                 extrapolated=bool(estimate.extrapolated[i]),
                 rotation=rotations[i],
-                ray_rotation=R_ray[i],
-                covariance=covariances[i],
+                ray_rotation=tracked.R_ray[i],
+                covariance=tracked.covariances[i],
                 position=positions[i],
                 position_covariance=position_covariances[i],
                 perspective_corrected=corrected,
@@ -166,35 +166,40 @@ class HeadPosePipeline:
                 track_age=track.age,
                 confirmed=track.confirmed,
             )
-            for i, track in enumerate(tracks)
+            for i, track in enumerate(tracked.tracks)
         )
-        stages.lap("place")
-        return Frame(stamp_s, heads, stages.times_ms)
 
-    def _look(self, view: _View) -> None:
-        """Begin anew when another camera looks, or at another time, or it is known in another way.
+    def _reset_what_changed(
+        self,
+        view: ImageView,
+        stamp_s: float,
+        camera: Camera | None,
+        camera_orientation: FloatArray | None,
+    ) -> None:
+        """Reset what a new image size, calibration, frame of reference or a jump in time makes
+        invalid.
 
-        Boxes in images of another size are in other places: then the tracks end. When time goes
-        back, or so much is missing that tracks end by themselves, no face is near its old place.
-        Orientations by another calibration, or in another frame, are others: then the filter
-        begins anew.
+        Another size: boxes are in other places, so the tracks end. Time goes back, or so much is
+        missing that tracks end by themselves: no face is near its old place. Another calibration
+        or frame: orientations are others, so the filter begins anew.
         """
-        last, self._view = self._view, view
+        used = camera if self.settings.perspective_correction and is_calibrated(camera) else None
+        now = _Circumstances(stamp_s, view.shape[:2], used, camera_orientation is None)
+        last, self._last = self._last, now
         if last is None:
             return
-        back = view.stamp_s < last.stamp_s
-        if view.size != last.size:
+        if now.size != last.size:
             self.reset()
-        elif back or (self.tracker and self.tracker.interrupted(view.stamp_s)):
-            self._finder.reset()
-        if view.fixed != last.fixed or not same_calibration(view.camera, last.camera):
-            self._filter.reset()
+        elif stamp_s < last.stamp_s or (self.tracker and self.tracker.interrupted(stamp_s)):
+            self._follower.reset()
+        if now.fixed != last.fixed or not same_calibration(now.camera, last.camera):
+            self.filter.reset()
 
 
 @dataclass(frozen=True)
-class _View:
-    """How an image was looked at: when, its (H, W), the camera that turned its poses, whether the
-    camera stands still."""
+class _Circumstances:
+    """What memory of earlier images depends on: their time, size (H, W), the camera that turned
+    the poses, and whether the camera stands still."""
 
     stamp_s: float
     size: tuple[int, ...]
@@ -202,34 +207,28 @@ class _View:
     fixed: bool
 
 
-def _rotations_onto_rays(boxes: NDArray[np.float32], camera: Camera | None) -> FloatArray:
-    """R_ray (N, 3, 3) of boxes (N, 4); the identity without a camera."""
-    if camera is None:
-        return np.broadcast_to(np.eye(3), (len(boxes), 3, 3))
-    return ray_rotation(viewing_ray(camera, (boxes[:, :2] + boxes[:, 2:]) / 2))
+@dataclass(frozen=True)
+class _Tracked:
+    """N heads: ``R_ray``, ``orientations`` and ``covariances`` are (N, 3, 3), optical frame."""
 
-
-def _positions(
-    boxes: NDArray[np.float32], rotations: FloatArray, camera: Camera | None, face_height_m: float
-) -> tuple[FloatArray, FloatArray]:
-    """Of the sellions (N, 3) m and their covariances (N, 3, 3) m^2; NaN when uncalibrated."""
-    if is_calibrated(camera):
-        return sellion_positions(camera, boxes, rotations, face_height_m)
-    return np.full((len(boxes), 3), np.nan), np.full((len(boxes), 3, 3), np.nan)
-
-
-def _transposed(matrices: FloatArray) -> FloatArray:
-    return np.swapaxes(matrices, -1, -2)
+    tracks: Sequence[Track]
+    R_ray: FloatArray
+    orientations: FloatArray
+    covariances: FloatArray
 
 
 class _Stopwatch:
-    """Milliseconds between laps, by name."""
+    """Milliseconds of each stage, by name."""
 
     def __init__(self) -> None:
         self.times_ms: dict[str, float] = {}
-        self._last = time.perf_counter()
 
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.times_ms[name] = (now - self._last) * 1e3
-        self._last = now
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        yield
+        self.times_ms[name] = (time.perf_counter() - begun) * 1e3
+
+
+def _transposed(matrices: FloatArray) -> NDArray[np.float64]:
+    return np.swapaxes(matrices, -1, -2)

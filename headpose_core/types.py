@@ -35,12 +35,15 @@ class Faces:
     def __len__(self) -> int:
         return len(self.boxes)
 
+    def __getitem__(self, keep: NDArray[np.bool_] | NDArray[np.intp]) -> Faces:
+        """The faces of a mask, or of indices in their order."""
+        keypoints = None if self.keypoints is None else self.keypoints[keep]
+        return Faces(self.boxes[keep], self.scores[keep], keypoints)
+
     def largest(self, count: int) -> Faces:
         """The ``count`` faces with the largest boxes, largest first."""
         sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        keep = np.argsort(-sides.prod(axis=1), kind="stable")[:count]
-        keypoints = None if self.keypoints is None else self.keypoints[keep]
-        return Faces(self.boxes[keep], self.scores[keep], keypoints)
+        return self[np.argsort(-sides.prod(axis=1), kind="stable")[:count]]
 
 
 @dataclass(frozen=True)

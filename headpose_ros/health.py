@@ -221,7 +221,7 @@ def _verdict(
     return OK, "running"
 
 
-def told(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """The text of an error; of one that is not the library's own, its name too."""
     own = isinstance(error, (DeviceError, ImageError, ModelError))
     return str(error) if own else f"{type(error).__name__}: {error}".removesuffix(": ")

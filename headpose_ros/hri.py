@@ -16,8 +16,8 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
-from headpose_core.crop import crop_faces, square_boxes
-from headpose_core.image_view import AnyImage
+from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import ImageView
 from headpose_core.types import Frame, Head
 from headpose_ros.images import message_from_image
 from headpose_ros.qos import overridable
@@ -56,16 +56,16 @@ class HriOutputs:
         )
         self._faces: dict[str, _Face] = {}
 
-    def publish(self, frame: Frame, image: AnyImage, header: Header) -> None:
-        """Send the confirmed heads in `image`, (H, W, 3), under its own `header`."""
+    def publish(self, frame: Frame, view: ImageView, header: Header) -> None:
+        """Send the confirmed heads in an image under its own `header`."""
         heads = [head for head in frame.heads if head.confirmed]
         self._forget_the_gone(frame.stamp_s)
         for head in heads:
             face = self._faces.get(head.face_id) or self._begin(head.face_id)
             face.seen_s = frame.stamp_s
-            face.roi.publish(self._roi(head, image, header))
+            face.roi.publish(self._roi(head, view, header))
             if face.cropped.get_subscription_count():
-                cropped = crop_faces(image, square_boxes(head.box), CROPPED_SIZE)[0]
+                cropped = crop_faces(view, square_boxes(head.box), CROPPED_SIZE)[0]
                 face.cropped.publish(message_from_image(cropped, header))
         self._tell(header, [head.face_id for head in heads])
 
@@ -83,8 +83,8 @@ class HriOutputs:
     def _tell(self, header: Header, ids: list[str]) -> None:
         self._tracked.publish(self._msg.IdsList(header=header, ids=ids))
 
-    def _roi(self, head: Head, image: AnyImage, header: Header) -> Any:
-        height, width = image.shape[:2]
+    def _roi(self, head: Head, view: ImageView, header: Header) -> Any:
+        width, height = view.size
         corners = np.clip(head.box / np.array([width, height, width, height]), 0.0, 1.0)
         names = zip(("xmin", "ymin", "xmax", "ymax"), corners.tolist(), strict=True)
         return self._msg.NormalizedRegionOfInterest2D(

@@ -7,33 +7,36 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headpose_core.detection import open_detector
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.tracking import Tracker
-from headpose_ros.health import told
+from headpose_core.faces.detection import open_detector
+from headpose_core.faces.tracking import Tracker
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.pose.head_pose_model import HeadPoseModel
+from headpose_ros.health import error_text
 
 Say = Callable[[str], None]
 
 
-def load_pipeline(values: dict[str, Any], tracker: Tracker, say: Say) -> HeadPosePipeline:
+class NodePipeline(HeadPosePipeline):
+    """The pipeline of a node, whose network says where it runs."""
+
+    model: HeadPoseModel
+
+
+def load_pipeline(values: dict[str, Any], tracker: Tracker, say: Say) -> NodePipeline:
     """Networks loaded and run once, tracks forgotten.
 
-    values: ``Parameters.at_configure``. say: is told what takes long. Raises what the parts raise,
-    ModelError and DeviceError above all.
+    values: ``Parameters.at_configure``. say: gets a sentence when something takes long. Raises
+    what the parts raise, ModelError and DeviceError above all.
     """
-    detector = open_detector(
-        values["detector"], values["detector_model"] or None, threads=values["threads"]
-    )
+    path = values["detector_model"] or None
+    detector = open_detector(values["detector"], path, threads=values["threads"])
     model = _load_model(values, say, values["device"])
     tracker.reset()
-    return HeadPosePipeline(
-        detector, model, tracker, PipelineConfig(max_faces=values["max_faces"])
-    )
+    return NodePipeline(detector, model, tracker)
 
 
-def take_over(pipeline: HeadPosePipeline, values: dict[str, Any], say: Say) -> str:
-    """Let the CPU go on for the device that failed. Returns why it cannot, "" when it does."""
+def fall_back_to_cpu(pipeline: NodePipeline, values: dict[str, Any], say: Say) -> str:
+    """Go on with the CPU after the device has failed. Returns why it cannot, "" when it does."""
     if not values["allow_cpu_fallback"]:
         return "the CPU may not take over"
     if pipeline.model.device == "cpu":
@@ -41,7 +44,7 @@ def take_over(pipeline: HeadPosePipeline, values: dict[str, Any], say: Say) -> s
     try:
         pipeline.model = _load_model(values, say, "cpu")
     except Exception as error:  # of a runtime, or for want of memory: any of them ends it
-        return f"the CPU cannot take over: {told(error)}"
+        return f"the CPU cannot take over: {error_text(error)}"
     return ""
 
 

@@ -20,17 +20,16 @@ from std_srvs.srv import SetBool, Trigger
 
 from headpose_core import __version__
 from headpose_core.errors import DeviceError
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.tracking import Tracker
-from headpose_ros.frames import FixedFrame
-from headpose_ros.health import Budget, Health, told
+from headpose_core.faces.tracking import Tracker
+from headpose_ros.health import Budget, Health, error_text
 from headpose_ros.inputs import Inputs
 from headpose_ros.lifecycle import answer_refused_transitions
-from headpose_ros.loading import load_pipeline, take_over
+from headpose_ros.loading import NodePipeline, fall_back_to_cpu, load_pipeline
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters
 from headpose_ros.processor import ImageProcessor
 from headpose_ros.qos import overridable
+from headpose_ros.tf_rotations import FixedFrame
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -50,7 +49,7 @@ class HeadPoseNode(LifecycleNode):
         self._inputs: Inputs | None = None
         # By prefix, for as long as the node runs: no id is given twice.
         self._trackers: dict[str, Tracker] = {}
-        self._failure: tuple[HeadPosePipeline, str] | None = None
+        self._failure: tuple[NodePipeline, str] | None = None
         self._failed = self.create_guard_condition(self._on_failure)
         self.create_service(Trigger, "~/reset_tracks", self._on_reset_tracks)
         self.create_service(SetBool, "~/set_enabled", self._on_set_enabled)
@@ -70,7 +69,7 @@ class HeadPoseNode(LifecycleNode):
         try:
             self._configure()
         except Exception as error:  # rclpy would swallow it
-            self._broke(f"cannot be configured: {told(error)}")
+            self._broke(f"cannot be configured: {error_text(error)}")
             return FAILURE
         self._health.configured()
         self._state = "inactive"
@@ -82,7 +81,7 @@ class HeadPoseNode(LifecycleNode):
             if self._enabled:
                 self._listen()
         except Exception as error:
-            self._broke(f"cannot be activated: {told(error)}")
+            self._broke(f"cannot be activated: {error_text(error)}")
             return FAILURE
         self._health.activated(time.monotonic())
         self._state = "active"
@@ -125,11 +124,11 @@ class HeadPoseNode(LifecycleNode):
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
             f"device asked: {values['device']}, got: {model.device} ({model.backend})"
         )
-        for reason in model.passed_over:
-            self.get_logger().info(f"passed over: {reason}")
+        for reason in model.rejected_backends:
+            self.get_logger().info(f"not used: {reason}")
         self._processor = self._make_processor(pipeline)
 
-    def _make_processor(self, pipeline: HeadPosePipeline) -> ImageProcessor:
+    def _make_processor(self, pipeline: NodePipeline) -> ImageProcessor:
         """With all that it needs, or an exception and nothing is left."""
         values = self._configuration
         with ExitStack() as undo:
@@ -182,11 +181,11 @@ class HeadPoseNode(LifecycleNode):
         self.get_logger().error(problem)
 
     def _on_device_error(
-        self, values: dict[str, Any], pipeline: HeadPosePipeline, error: DeviceError
+        self, values: dict[str, Any], pipeline: NodePipeline, error: DeviceError
     ) -> None:
         """In the worker's thread: goes on with the CPU, or has the node stop."""
         problem = f"the device {pipeline.model.device} failed ({error})"
-        why_not = take_over(pipeline, values, self.get_logger().warning)
+        why_not = fall_back_to_cpu(pipeline, values, self.get_logger().warning)
         if not self._uses(pipeline):
             return  # the node was cleaned up meanwhile, and perhaps configured anew
         if why_not:
@@ -211,7 +210,7 @@ class HeadPoseNode(LifecycleNode):
         if self._state == "inactive":
             self.trigger_cleanup()
 
-    def _uses(self, pipeline: HeadPosePipeline) -> bool:
+    def _uses(self, pipeline: NodePipeline) -> bool:
         return self._processor is not None and self._processor.pipeline is pipeline
 
     def _on_reset_tracks(
@@ -232,7 +231,7 @@ class HeadPoseNode(LifecycleNode):
         try:
             self._enable(request.data)
         except Exception as error:  # rclpy would leave the caller without an answer
-            response.message = f"cannot be {wanted}: {told(error)}"
+            response.message = f"cannot be {wanted}: {error_text(error)}"
             self.get_logger().error(response.message)
             return response
         response.success, response.message = True, f"{wanted}, {self._state}"

@@ -5,23 +5,26 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile
-from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from tf2_msgs.msg import TFMessage
-from visualization_msgs.msg import MarkerArray
 
-from headpose_core.drawing import draw_heads
-from headpose_core.image_view import AnyImage, as_view
-from headpose_core.markers import HeadMarkers
+from headpose_core.images.image_view import ImageView
+from headpose_core.messages.frame_messages import (
+    DEBUG_IMAGE,
+    HEAD_POSE,
+    MARKERS,
+    TF,
+    TYPES,
+    FrameMessages,
+)
 from headpose_core.types import Frame
 from headpose_ros.hri import HriOutputs
-from headpose_ros.images import message_from_image
-from headpose_ros.messages import age_ms, head_pose_array, make, transforms
-from headpose_ros.msg import HeadPoseArray
+from headpose_ros.messages import age_ms, make, message_class
 from headpose_ros.qos import newest_only, overridable
+
+_LAZY = (MARKERS, DEBUG_IMAGE)  # made only while somebody subscribes
 
 
 class Outputs:
@@ -33,64 +36,58 @@ class Outputs:
 
     def __init__(self, node: Node, *, publish_hri: bool = False) -> None:
         self._node = node
-        self._publishers: list[Publisher] = []
+        self._publishers: dict[str, Publisher] = {}
         self._hri = HriOutputs(node) if publish_hri else None
+        qualities = {HEAD_POSE: 5, TF: 100, MARKERS: 5, DEBUG_IMAGE: newest_only()}
         try:
-            self._poses = self._offer(HeadPoseArray, "head_pose", 5)
-            self._tf = self._offer(TFMessage, "/tf", 100)
-            self._markers = self._offer(MarkerArray, "head_pose/markers", 5)
-            self._debug_image = self._offer(Image, "head_pose/debug_image", newest_only())
+            for topic, quality in qualities.items():
+                self._publishers[topic] = node.create_publisher(
+                    message_class(TYPES[topic]),
+                    topic,
+                    quality,
+                    qos_overriding_options=overridable(),
+                )
         except Exception:
             self.destroy()
             raise
-        self._shown = HeadMarkers(make)
+        self._messages = FrameMessages(make)
 
-    def publish(self, frame: Frame, image: AnyImage, header: Header, *, with_tf: bool) -> None:
-        """Send the heads in `image`, (H, W, 3), under its own `header`."""
-        if with_tf:  # first, so that it is there for who looks it up when the heads arrive
-            self._publish_tf(frame, header)
-        self._poses.publish(head_pose_array(frame, header, image.shape[1::-1]))
+    def publish(self, frame: Frame, view: ImageView, header: Header, *, with_tf: bool) -> None:
+        """Send the heads in an image under its own `header`."""
+        if (
+            with_tf
+            and not header.frame_id
+            and np.isfinite([h.position for h in frame.heads]).any()
+        ):
+            self._node.get_logger().warning("images have an empty frame_id: no TF", once=True)
+
+        def wanted(topic: str) -> bool:
+            if topic in _LAZY:
+                return self._publishers[topic].get_subscription_count() > 0
+            return topic in self._publishers and (with_tf or topic != TF)
+
+        caption = self._latency(frame, header)
+        for topic, message in self._messages.of(frame, view, header, wanted, caption):
+            self._publishers[topic].publish(message)
         if self._hri:
-            self._hri.publish(frame, image, header)
-        if self._markers.get_subscription_count():
-            self._markers.publish(self._shown.update(frame, header))
-        if self._debug_image.get_subscription_count():
-            drawn = draw_heads(
-                as_view(image).rgb(), frame.heads, caption=self._latency(frame, header)
-            )
-            self._debug_image.publish(message_from_image(drawn, header))
+            self._hri.publish(frame, view, header)
 
     def clear(self) -> None:
         """No more images: nothing that is shown shall stay."""
         header = Header(stamp=self._node.get_clock().now().to_msg())
-        self._markers.publish(self._shown.clear(header))
+        self._publishers[MARKERS].publish(self._messages.clear_markers(header))
         if self._hri:
             self._hri.clear(header)
 
     def subscribers(self) -> int:
         """How many listen to head_pose."""
-        return self._poses.get_subscription_count()
+        return int(self._publishers[HEAD_POSE].get_subscription_count())
 
     def destroy(self) -> None:
-        for publisher in self._publishers:
+        for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
         if self._hri:
             self._hri.destroy()
-
-    def _offer(self, kind: type, topic: str, qos: QoSProfile | int) -> Publisher:
-        options = overridable()
-        publisher = self._node.create_publisher(kind, topic, qos, qos_overriding_options=options)
-        self._publishers.append(publisher)
-        return publisher
-
-    def _publish_tf(self, frame: Frame, header: Header) -> None:
-        message = transforms(frame, header)
-        if not message.transforms:
-            return
-        if not header.frame_id:
-            self._node.get_logger().warning("images have an empty frame_id: no TF", once=True)
-            return
-        self._tf.publish(message)
 
     def _latency(self, frame: Frame, header: Header) -> str:
         text = f"{sum(frame.timings_ms.values()):.0f} ms"

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parameters of the node. config/headpose.yaml has the same names with their reasons."""
+"""The parameters of the node.
+
+Those that the library has too come from its settings classes. ``make docs`` writes
+config/headpose.yaml and the table of docs/node.md from here.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+
+from headpose_core.faces.detection import DETECTORS
+from headpose_core.faces.face_detector import DetectorSettings
+from headpose_core.faces.tracking import ID_PREFIX, TrackerSettings
+from headpose_core.geometry.orientation_filter import FilterSettings
+from headpose_core.pipeline import PipelineSettings
+from headpose_core.pose.backends import ALL_DEVICES, DEVICES
+from headpose_core.settings import Settings, settings_of
 
 AT_START = "Read only: taken when the node starts."
 AT_CONFIGURE = "Taken when the node is configured next."
@@ -57,7 +69,15 @@ class Parameter:
         return f"{self.name}: expected {self.constraint()}, got '{value}'" if refused else ""
 
 
-PARAMETERS = (
+# Settings of the library that are parameters, and what their names begin with.
+PREFIXES: dict[type[Settings], str] = {
+    PipelineSettings: "",
+    DetectorSettings: "detector.",
+    TrackerSettings: "track.",
+    FilterSettings: "filter.",
+}
+
+_OWN = (
     Parameter(
         "image_transport",
         "raw",
@@ -71,7 +91,7 @@ PARAMETERS = (
         "auto",
         "Where the pose network runs; auto is the GPU where it works, else the CPU.",
         AT_CONFIGURE,
-        choices=("auto", "tensorrt", "cuda", "cpu"),
+        choices=("auto", *ALL_DEVICES),
     ),
     Parameter(
         "model",
@@ -81,18 +101,9 @@ PARAMETERS = (
         AT_CONFIGURE,
     ),
     Parameter(
-        "max_faces", 8, "Faces per image; the largest ones are kept.", AT_CONFIGURE, (1, 1000)
-    ),
-    Parameter(
         "publish_tf",
         True,
         "Send the TF frames face_<id> and gaze_<id>; needs a calibrated camera.",
-        LIVE,
-    ),
-    Parameter(
-        "filter.enabled",
-        True,
-        "Filter orientations along a track; paper_angles stay unfiltered.",
         LIVE,
     ),
     Parameter(
@@ -106,7 +117,7 @@ PARAMETERS = (
         "yunet",
         "What finds faces; insightface needs that package and detector_model.",
         AT_CONFIGURE,
-        choices=("yunet", "insightface"),
+        choices=DETECTORS,
     ),
     Parameter(
         "detector_model",
@@ -119,7 +130,7 @@ PARAMETERS = (
         "auto",
         "What runs the pose network; auto is the fastest one installed.",
         AT_CONFIGURE,
-        choices=("auto", "onnxruntime", "openvino", "torch"),
+        choices=("auto", *DEVICES),
     ),
     Parameter(
         "allow_cpu_fallback",
@@ -141,7 +152,7 @@ PARAMETERS = (
         "What face ids begin with, not with a digit at its end, since a number follows; one per "
         "camera keeps them apart.",
         AT_CONFIGURE,
-        pattern="[A-Za-z]([A-Za-z0-9_]*[A-Za-z_])?",
+        pattern=ID_PREFIX,
     ),
     Parameter(
         "filter.frame",
@@ -163,57 +174,6 @@ PARAMETERS = (
         LIVE,
         (0.0, 1000.0),
     ),
-    Parameter("detector.score_threshold", 0.6, "Least score of a face, 0 to 1.", LIVE, (0.0, 1.0)),
-    Parameter(
-        "detector.min_face_size", 24.0, "[px] Smaller faces are ignored.", LIVE, (0.0, 10000.0)
-    ),
-    Parameter(
-        "detector.max_side", 640, "[px] Larger images are shrunk to find faces.", LIVE, (32, 8192)
-    ),
-    Parameter(
-        "detector.rotation_retry",
-        False,
-        "Look again in the image turned by 90, 180 and 270 degrees when nothing is found.",
-        LIVE,
-    ),
-    Parameter(
-        "detect_every",
-        1,
-        "Detect in one image of so many and follow the faces between; new ones come later.",
-        LIVE,
-        (1, 1000),
-    ),
-    Parameter("track.max_gap", 0.3, "[s] How long a lost face keeps its id.", LIVE, (0.0, 3600.0)),
-    Parameter(
-        "track.min_hits", 2, "Images with a face before its TF frame is sent.", LIVE, (1, 1000)
-    ),
-    Parameter(
-        "filter.min_cutoff",
-        0.7,
-        "[Hz] Cutoff of the filter for a still head; lower is smoother.",
-        LIVE,
-        (0.001, 1000.0),
-    ),
-    Parameter(
-        "filter.beta",
-        0.05,
-        "[Hz per degree/s] How fast the cutoff rises with speed; higher follows turns closer.",
-        LIVE,
-        (0.0, 100.0),
-    ),
-    Parameter(
-        "perspective_correction",
-        True,
-        "Turn orientations by the viewing ray of the face, if the camera is calibrated.",
-        LIVE,
-    ),
-    Parameter(
-        "face_height",
-        0.19,
-        "[m] Chin to hairline of an average face, for the distance.",
-        LIVE,
-        (0.05, 1.0),
-    ),
     Parameter(
         "latency_budget",
         100.0,
@@ -229,3 +189,43 @@ PARAMETERS = (
         (0.0, 1e6),
     ),
 )
+
+
+def _of_settings(kind: type[Settings], prefix: str) -> list[Parameter]:
+    """A row for each setting of a class."""
+    rows = []
+    for one in settings_of(kind):
+        words = f"[{one.unit}] {one.words}" if one.unit else one.words
+        name = f"{prefix}{one.plain_name}"
+        rows.append(Parameter(name, one.default, words, LIVE, one.limits))
+    return rows
+
+
+_ROWS = {row.name: row for row in _OWN} | {
+    row.name: row for kind, prefix in PREFIXES.items() for row in _of_settings(kind, prefix)
+}
+# In the order of the documentation; the first group is what most people change.
+SECTIONS = {
+    "Start here": (
+        "image_transport",
+        "device",
+        "model",
+        "max_faces",
+        "publish_tf",
+        "filter.enabled",
+    ),
+    "Life cycle": ("autostart",),
+    "Networks": ("backend", "allow_cpu_fallback", "threads", "engine_cache_dir"),
+    "Images": ("max_rate",),
+    "Faces": (
+        "detector",
+        "detector_model",
+        *(row.name for row in _of_settings(DetectorSettings, "detector.")),
+        "detect_every",
+    ),
+    "Tracks": ("id_prefix", *(row.name for row in _of_settings(TrackerSettings, "track."))),
+    "Filter of the orientation (One Euro)": ("filter.frame", "filter.min_cutoff", "filter.beta"),
+    "Poses": ("perspective_correction", "face_height", "publish_hri"),
+    "Diagnostics": ("latency_budget", "latency_grace"),
+}
+PARAMETERS = tuple(_ROWS[name] for names in SECTIONS.values() for name in names)

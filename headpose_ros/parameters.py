@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
-from headpose_core.filtering import FilterSettings
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_ros.parameter_table import AT_CONFIGURE, LIVE, PARAMETERS
+from headpose_core.faces.face_detector import DetectorSettings
+from headpose_core.faces.tracking import TrackerSettings
+from headpose_core.geometry.orientation_filter import FilterSettings
+from headpose_core.pipeline import HeadPosePipeline, PipelineSettings
+from headpose_core.settings import Settings, settings_of
+from headpose_ros.parameter_table import AT_CONFIGURE, PARAMETERS, PREFIXES
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class Parameters:
@@ -31,9 +35,10 @@ class Parameters:
     def __getitem__(self, name: str) -> Any:
         return self._node.get_parameter(name).value
 
-    def live(self) -> dict[str, Any]:
-        """The values, by name, of the parameters that may change from image to image."""
-        return {row.name: self[row.name] for row in PARAMETERS if row.when == LIVE}
+    def settings(self, kind: type[AnySettings]) -> AnySettings:
+        """The values of a settings class of the library."""
+        prefix = PREFIXES[kind]
+        return kind(**{s.name: self[f"{prefix}{s.plain_name}"] for s in settings_of(kind)})
 
     def at_configure(self) -> dict[str, Any]:
         """The values, by name, of those that hold from one configuration to the next."""
@@ -55,23 +60,10 @@ class Parameters:
         return SetParametersResult(successful=True)
 
 
-def apply_live(live: dict[str, Any], pipeline: HeadPosePipeline) -> None:
-    """Hand ``Parameters.live`` to the parts of the pipeline that they belong to."""
-    pipeline.detector.configure(
-        score_threshold=live["detector.score_threshold"],
-        min_face_size=live["detector.min_face_size"],
-        max_side=live["detector.max_side"],
-        rotation_retry=live["detector.rotation_retry"],
-    )
-    pipeline.tracker.configure(max_gap_s=live["track.max_gap"], min_hits=live["track.min_hits"])
-    pipeline.config = replace(
-        pipeline.config,
-        detect_every=live["detect_every"],
-        perspective_correction=live["perspective_correction"],
-        face_height_m=live["face_height"],
-        filter=FilterSettings(
-            enabled=live["filter.enabled"],
-            min_cutoff_hz=live["filter.min_cutoff"],
-            beta=live["filter.beta"],
-        ),
-    )
+def apply_live(parameters: Parameters, pipeline: HeadPosePipeline) -> None:
+    """Hand the live parameters to the parts of the pipeline that they belong to."""
+    pipeline.settings = parameters.settings(PipelineSettings)
+    pipeline.detector.settings = parameters.settings(DetectorSettings)
+    pipeline.filter.settings = parameters.settings(FilterSettings)
+    if pipeline.tracker:
+        pipeline.tracker.settings = parameters.settings(TrackerSettings)

@@ -13,18 +13,19 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from std_msgs.msg import Header
 
-from headpose_core.compressed_images import view_from_compressed
 from headpose_core.errors import DeviceError
-from headpose_core.image_messages import view_from_message
-from headpose_core.image_view import AnyImage
-from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.images.compressed_images import view_from_compressed
+from headpose_core.images.image_messages import view_from_message
+from headpose_core.images.image_view import ImageView
+from headpose_core.messages.heads import calibration_problem, camera_from_message, seconds
 from headpose_core.types import Camera, Frame
-from headpose_ros.frames import FixedFrame
-from headpose_ros.health import Health, told
+from headpose_ros.health import Health, error_text
 from headpose_ros.inputs import Picture
-from headpose_ros.messages import age_ms, calibration_problem, camera_from_message, seconds
+from headpose_ros.loading import NodePipeline
+from headpose_ros.messages import age_ms
 from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters, apply_live
+from headpose_ros.tf_rotations import FixedFrame
 from headpose_ros.worker import LatestWorker
 
 _REPEAT_S = 5.0  # between two messages about bad images
@@ -44,23 +45,22 @@ class ImageProcessor:
         node: Node,
         parameters: Parameters,
         health: Health,
-        pipeline: HeadPosePipeline,
+        pipeline: NodePipeline,
         outputs: Outputs,
         fixed_frame: FixedFrame | None,
-        on_device_error: Callable[[HeadPosePipeline, DeviceError], None],
+        on_device_error: Callable[[NodePipeline, DeviceError], None],
     ) -> None:
         self._node, self._parameters, self._health = node, parameters, health
         self.pipeline, self._outputs, self._fixed_frame = pipeline, outputs, fixed_frame
         self._on_device_error = on_device_error
-        self._live: dict[str, Any] = {}
         self._camera: Camera | None = None
         self._uncalibrated = _Reason()
         self._image_size: tuple[int, int] | None = None
         self._frame_id: str | None = None
         self._forget_tracks = self._shows = False
         self._publishing = threading.Lock()
-        # Which time between `start` and `stop` this is, 0 when it is none of them: an image that
-        # takes longer than it is waited for must not come out in the next one.
+        # Number of the session between `start` and `stop`, 0 outside of one; results that outlive
+        # their session are dropped.
         self._session = 0
         self._sessions = itertools.count(1)
         self._worker = LatestWorker(self._process, self._not_used)
@@ -146,12 +146,12 @@ class ImageProcessor:
             faces=len(frame.heads),
             processing_ms=(now - start) * 1e3,
             age_ms=age_ms(message.header.stamp, self._node.get_clock()),
-            budget_ms=self._live["latency_budget"],
+            budget_ms=self._parameters["latency_budget"],
         )
 
     def _not_used(self, error: BaseException) -> None:
         """Say what was wrong with an image. Whatever it was, the next one is welcome."""
-        problem = told(error)
+        problem = error_text(error)
         self._health.image_failed(problem)
         self._node.get_logger().error(
             f"image not used: {problem}", throttle_duration_sec=_REPEAT_S
@@ -163,30 +163,26 @@ class ImageProcessor:
         """What was published; None when the node was stopped meanwhile."""
         session = self._session
         compressed = isinstance(message, CompressedImage)
-        image = (view_from_compressed if compressed else view_from_message)(message)
-        live = self._parameters.live()
-        if live != self._live:
-            apply_live(live, self.pipeline)
-            if any(live[name] != self._live.get(name) for name in live if "detector." in name):
-                self.pipeline.look_again()
-            self._live = live
-        camera = self._look(image, message.header)
+        view = (view_from_compressed if compressed else view_from_message)(message)
+        apply_live(self._parameters, self.pipeline)
+        camera = self._camera_of(view, message.header)
         axes = self._fixed_frame.orientation(message.header) if self._fixed_frame else None
-        frame = self.pipeline(image, seconds(message.header.stamp), camera, axes)
+        frame = self.pipeline(view, seconds(message.header.stamp), camera, axes)
         with self._publishing:
             if not session or session != self._session:
                 return None
             self._shows = True
-            self._outputs.publish(frame, image, message.header, with_tf=live["publish_tf"])
+            with_tf = self._parameters["publish_tf"]
+            self._outputs.publish(frame, view, message.header, with_tf=with_tf)
         return frame
 
-    def _look(self, image: AnyImage, header: Header) -> Camera | None:
+    def _camera_of(self, view: ImageView, header: Header) -> Camera | None:
         """The camera of this image, if its calibration can be used; tracks end with the camera."""
         if self._forget_tracks or self._frame_id not in (None, header.frame_id):
             self._forget_tracks = False
             self.pipeline.reset()
         camera, self._frame_id = self._camera, header.frame_id
-        self._image_size = image.shape[1], image.shape[0]
+        self._image_size = view.size
         problem = calibration_problem(camera, self._image_size)
         if self._uncalibrated.is_news(problem, time.monotonic()):
             self._node.get_logger().warning(f"{problem}: angles only, no position, no TF")

@@ -70,7 +70,7 @@ def generate_launch_description() -> LaunchDescription:
                 )
                 for name, (default, text) in arguments.items()
             ),
-            OpaqueFunction(function=everything),
+            OpaqueFunction(function=launch_setup),
         ]
     )
 
@@ -80,7 +80,7 @@ def config(name: str) -> Path:
     return Path(get_package_share_directory("headpose_ros")) / "config" / name
 
 
-def everything(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+def launch_setup(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """What the arguments ask for: a node per camera, a viewer, a bag."""
     argument = context.launch_configurations
     namespace, bag = argument["namespace"], argument["bag"]

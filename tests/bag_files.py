@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from headpose_core.bags.messages import Messages
 from headpose_core.bags.reader import Bag
-from headpose_core.video import VideoReader
+from headpose_core.bags.type_store import Messages
+from headpose_core.images.video import VideoReader
 
 START_NS = 1_700_000_000_000_000_000
 IMAGES, CAMERA_INFO = "/camera/image_raw", "/camera/camera_info"

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from headpose_core.image import read_image
+from headpose_core.images.image_files import read_image
 from headpose_core.types import Image
+from tests.places import REPOSITORY
 from tests.tiny_models import write_tiny_model
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
+SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.fixture(scope="session")

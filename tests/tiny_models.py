@@ -15,8 +15,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from headpose_core.bins import NUM_BINS
-from headpose_core.model_file import ModelMetadata
+from headpose_core.pose.bins import NUM_BINS
+from headpose_core.pose.model_file import ModelMetadata
 
 METADATA = ModelMetadata(
     name="tiny",

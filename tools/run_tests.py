@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-TRAINING = ("tests/learning", "tests/training")
+TRAINING = ("tests/learning", "tests/training", "tests/pose/networks")
 NO_TESTS = 5  # pytest's exit status when a filter leaves none
 
 

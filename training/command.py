@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import tyro
 
-from headpose_core.learning.config import RunConfig
-from headpose_core.learning.distributed import end_process
-from headpose_core.learning.trainer import train
+from headpose_core.learning.run.config import RunConfig
+from headpose_core.learning.run.distributed import end_process
+from headpose_core.learning.run.trainer import train
 
 Config = TypeVar("Config", bound=RunConfig)
 SHORT = {"--backbone": "--network.backbone", "--width": "--network.width"}

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 
-from headpose_core.learning.config import DistillConfig
+from headpose_core.learning.run.config import DistillConfig
 from training.command import run
 
 

@@ -23,12 +23,12 @@ import numpy as np
 import tyro
 
 from headpose_core.errors import DeviceError, ModelError
-from headpose_core.learning.boxes import DetectedFaces, yunet_detections
-from headpose_core.learning.checkpoint import write_text
-from headpose_core.learning.datasets import FaceReader, Subset
-from headpose_core.learning.pool import FacePool
-from headpose_core.learning.readers import RENDERED, open_faces
-from headpose_core.learning.report import DataError
+from headpose_core.learning.data.datasets import FaceReader, Subset
+from headpose_core.learning.data.detected_boxes import DetectedFaces, yunet_detections
+from headpose_core.learning.data.face_pool import FacePool
+from headpose_core.learning.data.readers import RENDERED, open_faces
+from headpose_core.learning.data.skipped_faces import DataError
+from headpose_core.learning.run.checkpoint import write_text
 from training.evaluation import pictures
 from training.evaluation.compare import add_temperatures, differences, print_zero_poses
 from training.evaluation.measure import Predictions, predict, summarise, write_predictions

@@ -19,14 +19,18 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
-from headpose_core.crop import CROP_SIZE, Fit
-from headpose_core.learning.datasets import plain_views
-from headpose_core.learning.export import angles_by_rounding, export_model, parity_crops
-from headpose_core.learning.network import HeadPoseNet, crop_of, load_weights
-from headpose_core.learning.pool import FacePool
-from headpose_core.learning.provenance import git_hash
-from headpose_core.learning.quantise import SUFFIX, quantise_model
-from headpose_core.model_file import ModelMetadata
+from headpose_core.images.crop import CROP_SIZE, Fit
+from headpose_core.learning.data.datasets import plain_views
+from headpose_core.learning.data.face_pool import FacePool
+from headpose_core.learning.export.model_export import (
+    angles_by_rounding,
+    export_model,
+    parity_crops,
+)
+from headpose_core.learning.export.quantise import SUFFIX, quantise_model
+from headpose_core.learning.run.provenance import git_hash
+from headpose_core.pose.model_file import ModelMetadata
+from headpose_core.pose.networks.network import HeadPoseNet, crop_of, load_weights
 from headpose_core.types import FloatArray
 
 

@@ -4,44 +4,34 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import cv2
 from rosbags.serde import SerdeError
 
-from headpose_core.bags.messages import Messages
 from headpose_core.bags.reader import Bag, Topic
 from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
+from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import BagWriter, write_bag
-from headpose_core.compressed_images import view_from_compressed
-from headpose_core.drawing import draw_heads
 from headpose_core.errors import ImageError
-from headpose_core.image_messages import view_from_message
-from headpose_core.image_view import AnyImage, as_view
-from headpose_core.markers import HeadMarkers
-from headpose_core.messages import (
-    calibration_problem,
-    camera_from_message,
-    head_pose_array,
-    seconds,
-    transforms,
+from headpose_core.images.compressed_images import view_from_compressed
+from headpose_core.images.image_messages import view_from_message
+from headpose_core.messages.frame_messages import (
+    COMPRESSED_DEBUG_IMAGE,
+    DEBUG_IMAGE,
+    HEAD_POSE,
+    MARKERS,
+    TF,
+    TYPES,
+    FrameMessages,
 )
+from headpose_core.messages.heads import calibration_problem, camera_from_message, seconds
+from headpose_core.messages.records import write_records
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.records import write_records
 from headpose_core.types import Camera, Frame
-
-POSES, TF, MARKERS = "/head_pose", "/tf", "/head_pose/markers"
-DEBUG_IMAGE = "/head_pose/debug_image/compressed"
-_TYPES = {
-    POSES: "headpose_ros/msg/HeadPoseArray",
-    TF: "tf2_msgs/msg/TFMessage",
-    MARKERS: "visualization_msgs/msg/MarkerArray",
-}
-_JPEG_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -125,7 +115,7 @@ class _Run:
         self.task, self.pipeline, self.messages = task, pipeline, messages
         self.image_topic, self.camera_topic = image_topic, ""
         self.result = BagResult()
-        self._markers = HeadMarkers(messages.make)
+        self._made = FrameMessages(messages.make)
         self.record: Callable[[Frame], None] = lambda frame: None
         self.copied: dict[str, Topic] = {}
         self._writer: BagWriter | None = None
@@ -136,17 +126,22 @@ class _Run:
     def begin(self, writer: BagWriter, bag: Bag) -> None:
         """Write a bag, with the other topics of the one that is read if that was asked for."""
         self._writer = writer
-        for name, type_name in _TYPES.items():
-            writer.announce(name, type_name)
+        for name in (HEAD_POSE, TF, MARKERS):
+            writer.announce(_absolute(name), TYPES[name])
         if not self.task.copy:
             return
-        ours = {POSES, MARKERS, DEBUG_IMAGE}
+        ours = set(map(_absolute, (HEAD_POSE, MARKERS, COMPRESSED_DEBUG_IMAGE)))
         for topic in bag.topics.values():
             if topic.name not in ours and writer.can_copy(topic):
                 self.copied[topic.name] = topic
             else:
                 reason = "is written anew" if topic.name in ours else "has an unknown type"
                 self.result.notes.append(f"{topic.name} is not copied: it {reason}")
+
+    def _wants(self, topic: str) -> bool:
+        if topic == COMPRESSED_DEBUG_IMAGE:
+            return self.task.debug_images
+        return topic != DEBUG_IMAGE
 
     def find_camera(self, bag: Bag) -> None:
         """The first calibration holds for the images before it, too."""
@@ -179,9 +174,9 @@ class _Run:
         try:
             message = self.messages.deserialize(data, self.image_topic.type_name)
             is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
-            image = (view_from_compressed if is_compressed else view_from_message)(message)
-            camera = self._camera_of((image.shape[1], image.shape[0]))
-            frame = self.pipeline(image, seconds(message.header.stamp), camera)
+            view = (view_from_compressed if is_compressed else view_from_message)(message)
+            camera = self._camera_of(view.size)
+            frame = self.pipeline(view, seconds(message.header.stamp), camera)
         except (SerdeError, ImageError) as error:
             self.result.skipped[str(error)] += 1
             return
@@ -189,8 +184,8 @@ class _Run:
         self.result.heads += len(frame.heads)
         self.record(frame)
         if self._writer:
-            for topic, made in self._made(frame, image, message.header):
-                self._writer.write(topic, made, stamp_ns)
+            for topic, made in self._made.of(frame, view, message.header, self._wants):
+                self._writer.write(_absolute(topic), made, stamp_ns)
 
     def _camera_of(self, size: tuple[int, int]) -> Camera | None:
         """The calibration, if it says something about images of this size (w, h)."""
@@ -200,16 +195,6 @@ class _Run:
         self._calibration = problem
         return None if problem else self._camera
 
-    def _made(self, frame: Frame, image: AnyImage, header: Any) -> Iterator[tuple[str, Any]]:
-        """What the node publishes for an image."""
-        make, size = self.messages.make, (image.shape[1], image.shape[0])
-        if header.frame_id and (tf := transforms(make, frame, header)).transforms:
-            yield TF, tf
-        yield POSES, head_pose_array(make, frame, header, size)
-        if (markers := self._markers.update(frame, header)).markers:
-            yield MARKERS, markers
-        if self.task.debug_images:
-            drawn = draw_heads(as_view(image).rgb(), frame.heads)[:, :, ::-1]
-            jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1]
-            data = jpeg.ravel()
-            yield DEBUG_IMAGE, make(COMPRESSED_IMAGE, header=header, format="jpeg", data=data)
+
+def _absolute(topic: str) -> str:
+    return topic if topic.startswith("/") else f"/{topic}"

@@ -13,10 +13,10 @@ from typing import Any
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from headpose_core.bags.messages import Messages
 from headpose_core.bags.reader import Topic
+from headpose_core.bags.type_store import Messages
 from headpose_core.errors import BagError
-from headpose_core.files import appearing
+from headpose_core.output_files import atomic_write
 
 
 class BagWriter:
@@ -72,5 +72,5 @@ def write_bag(path: Path, messages: Messages) -> Iterator[BagWriter]:
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         with writer:
             yield BagWriter(writer, messages)
-        with appearing(path) as unfinished:
+        with atomic_write(path) as unfinished:
             shutil.move(bag / f"{path.stem}.mcap", unfinished)

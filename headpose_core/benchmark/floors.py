@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.benchmark.timing import interleaved
-from headpose_core.protobuf import encode
-from headpose_core.sessions import import_onnxruntime, open_session, session_options
+from headpose_core.onnx_files.protobuf import encode
+from headpose_core.onnx_files.sessions import import_onnxruntime, open_session, session_options
 
 _SIDE = 512  # of the matrices: they and their product fit into a core's caches
 _FLOAT, _UINT8, _INT8, _INT32 = 1, 2, 3, 6  # element types of onnx.proto

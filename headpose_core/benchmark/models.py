@@ -6,7 +6,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,8 +15,8 @@ from numpy.typing import NDArray
 from headpose_core.benchmark.floors import Floors, multiply_adds
 from headpose_core.benchmark.timing import interleaved
 from headpose_core.errors import DeviceError, ModelError
-from headpose_core.model_file import INPUT, INPUT_SHAPE
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
+from headpose_core.pose.model_file import INPUT, INPUT_SHAPE
 
 
 @dataclass(frozen=True)
@@ -96,25 +95,6 @@ def open_entries(
                 told = (file.stem, name, model.precision, threads, model, INPUT_SHAPE[0], work)
                 entries.append(Entry(*told))
     return entries
-
-
-def open_peers(descriptions: Sequence[Path], files_dir: Path | None, threads: int) -> list[Entry]:
-    """Peers by their TOML files, on ONNX Runtime. DeviceError outside the repository."""
-    if not descriptions:
-        return []
-    try:
-        peer_model = import_module("benchmarks.peer").PeerModel  # not part of the library
-    except ImportError as error:
-        raise DeviceError(
-            f"peers need the folder benchmarks of the repository, got '{error}': run this from "
-            "its root as python -m headpose_core.bench"
-        ) from error
-    peers = [peer_model(path, files_dir, threads) for path in descriptions]
-    sides = [peer.config.input.size for peer in peers]
-    return [
-        Entry(peer.name, "onnxruntime", "fp32", threads, peer, side, math.nan)
-        for peer, side in zip(peers, sides, strict=True)
-    ]
 
 
 def measure_models(

@@ -12,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.benchmark.floors import Floors, multiply_adds
-from headpose_core.image import shrunk
-from headpose_core.image_messages import view_from_message
-from headpose_core.image_view import AnyImage
-from headpose_core.messages import head_pose_array
-from headpose_core.onnx_file import read_model_file, with_input_size
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.tracking import Tracker
+from headpose_core.faces.tracking import Tracker
+from headpose_core.faces.yunet import YuNet, find_yunet
+from headpose_core.images.image_messages import view_from_message
+from headpose_core.images.image_view import ImageView
+from headpose_core.messages.heads import head_pose_array
+from headpose_core.onnx_files.onnx_file import read_model_file, with_input_size
+from headpose_core.pipeline import STAGES, HeadPosePipeline
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import Faces
-from headpose_core.yunet import YuNet, find_yunet
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 COUNTS = (1, 4, 8)
@@ -29,7 +28,7 @@ TOTAL = "total"
 _PROCESSOR = "processor"
 _PROBE = 64  # side of the image on which work is counted [px]
 _FACE = 0.25  # side of a face over the height of the image
-STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
+FRAME_STAGES = ("receive", "convert", *STAGES, "publish")
 
 
 @dataclass(frozen=True)
@@ -59,12 +58,13 @@ class KnownFaces:
     """Runs a detector and reports other faces, so that their number is known."""
 
     def __init__(self, detector: YuNet, boxes: NDArray[np.float32]) -> None:
+        self.settings = detector.settings
         self._detector = detector
         self._faces = Faces(boxes, np.ones(len(boxes), np.float32))
 
-    def detect(self, image: AnyImage) -> Faces:
+    def detect(self, view: ImageView) -> Faces:
         """The known faces, after looking for others."""
-        self._detector.detect(image)
+        self._detector.detect(view)
         return self._faces
 
 
@@ -107,23 +107,19 @@ class FrameBench:
         received = SimpleNamespace(**{**vars(message), "data": bytearray(message.data)})
         view = view_from_message(received)
         marks.append(_clocks())
-        shrunk(view, self._detector.settings.max_side)
+        view.shrunk(self._detector.settings.max_side)
         marks.append(_clocks())
         frame = pipeline(view, stamp_s)
         marks.append(_clocks())
         head_pose_array(_make, frame, message.header, view.shape[1::-1])
         marks.append(_clocks())
         (receive, convert, _, publish), busy = np.diff(marks, axis=0).T.tolist()
-        took = frame.timings_ms
         # The detector has shrunk the image once more: that counts once, in both times.
         return {
             "receive": receive,
             "convert": convert,
-            "detect": max(took["detect"] - convert, 0.0),
-            "crop": took["crop"],
-            "infer": took["infer"],
-            "decode": took["decode"],
-            "track": sum(took.get(name, 0.0) for name in ("track", "filter", "place")),
+            **frame.timings_ms,
+            "detect": max(frame.timings_ms["detect"] - convert, 0.0),
             "publish": publish,
             _PROCESSOR: sum(busy) - busy[1],
         }

@@ -9,7 +9,7 @@ from typing import Any
 from headpose_core.benchmark.floors import Floors
 from headpose_core.benchmark.machine import machine
 from headpose_core.benchmark.models import Result
-from headpose_core.benchmark.stages import STAGES, TOTAL, Stage
+from headpose_core.benchmark.stages import FRAME_STAGES, TOTAL, Stage
 
 
 def print_tables(
@@ -33,7 +33,7 @@ def print_tables(
         print(f"{name} {r.ms_per_face:10.3f} {speed:5.1f}x {over}")
     print(f"\nframes, with {network}")
     for stage in stages:
-        if stage.stage == STAGES[0]:
+        if stage.stage == FRAME_STAGES[0]:
             print(f"\n{stage.width}x{stage.height}, faces: {stage.faces}")
         over = f"{stage.ratio:7.1f} x floor" if stage.ratio else ""
         cpu = f", processor {stage.cpu_ms:.2f} ms" if stage.cpu_ms else ""

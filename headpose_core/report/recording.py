@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.rotation import matrix_from_angles
+from headpose_core.geometry.rotation import matrix_from_angles
 from headpose_core.types import FloatArray
 
 FORWARD = np.array([0.0, 0.0, -1.0])  # out of a frontal face, in optical axes
@@ -111,9 +111,9 @@ def _checked(head: dict[str, Any]) -> dict[str, Any]:
 
 
 def _from_bag(path: Path, topic: str) -> Iterator[tuple[float, float, list[dict[str, Any]]]]:
-    from headpose_core.bags.messages import Messages
     from headpose_core.bags.reader import Bag
-    from headpose_core.messages import seconds
+    from headpose_core.bags.type_store import Messages
+    from headpose_core.messages.heads import seconds
 
     kind, messages = "headpose_ros/msg/HeadPoseArray", Messages()
     with Bag(path) as bag:

@@ -12,13 +12,13 @@ from typing import Any
 import cv2
 import numpy as np
 
-from headpose_core.compressed_images import view_from_compressed
 from headpose_core.errors import ImageError
+from headpose_core.images.compressed_images import view_from_compressed
+from headpose_core.images.video import VideoReader
+from headpose_core.messages.frame_messages import COMPRESSED_DEBUG_IMAGE
 from headpose_core.report.recording import FaceTrack, Recording
 from headpose_core.types import Image
-from headpose_core.video import VideoReader
 
-DEBUG_IMAGE = "/head_pose/debug_image/compressed"
 _SIDE = 160
 _MARGIN = 0.5  # of the box, on each side
 _EXTREMES = (
@@ -83,13 +83,13 @@ def _images(poses: Path, video: Path | None, stamps: set[float]) -> dict[float, 
 
 
 def _from_bag(path: Path, stamps: set[float]) -> Iterator[tuple[float, Image]]:
-    from headpose_core.bags.messages import Messages
     from headpose_core.bags.reader import Bag
-    from headpose_core.messages import seconds
+    from headpose_core.bags.type_store import Messages
+    from headpose_core.messages.heads import seconds
 
-    messages = Messages()
+    messages, topic = Messages(), f"/{COMPRESSED_DEBUG_IMAGE}"
     with Bag(path) as bag:
-        for _, _, data in bag.messages([DEBUG_IMAGE] if DEBUG_IMAGE in bag.topics else []):
+        for _, _, data in bag.messages([topic] if topic in bag.topics else []):
             message: Any = messages.deserialize(data, "sensor_msgs/msg/CompressedImage")
             stamp = seconds(message.header.stamp)
             if stamp in stamps:

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from benchmarks.peer import PeerModel
-from headpose_core.detection import GivenBoxes
 from headpose_core.errors import ModelError
+from headpose_core.faces.detection import GivenBoxes
 from headpose_core.pipeline import HeadPosePipeline
 from tests.benchmarks.peer_files import write_peer, write_toml
+from tests.places import REPOSITORY
 
-FSANET = Path(__file__).parents[2] / "benchmarks" / "peers" / "fsanet.toml"
+FSANET = REPOSITORY / "benchmarks" / "peers" / "fsanet.toml"
 RED = np.full((1, 16, 16, 3), (200, 100, 40), np.uint8)
 
 

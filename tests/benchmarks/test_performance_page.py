@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from benchmarks import run_all
-from benchmarks.page import BEGIN, END, STAGES, write_page, write_plot
+from benchmarks.page import BEGIN, END, FRAME_STAGES, write_page, write_plot
+from tests.places import REPOSITORY
 
-REPO = Path(__file__).resolve().parents[2]
 MARKED = f"# Page\n\nbefore\n\n{BEGIN}old\n{END}\nafter\n"
 
 
@@ -23,7 +23,7 @@ def result(model: str, backend: str, batch: int, ms: float, floor: float | None)
 
 def stages(ms: float) -> list[dict[str, Any]]:
     size = {"width": 1280, "height": 720, "faces": 1, "share": 0.1}
-    rows = [{**size, "stage": name, "ms": ms, "ratio": None} for name in STAGES]
+    rows = [{**size, "stage": name, "ms": ms, "ratio": None} for name in FRAME_STAGES]
     return [*rows, {**size, "stage": "total", "ms": 8 * ms, "ratio": 2.5, "cpu_ms": 7.0}]
 
 
@@ -115,7 +115,7 @@ def test_a_page_without_marks_stays_as_it_is(tmp_path: Path) -> None:
 
 
 def test_the_real_page_has_the_marks() -> None:
-    text = (REPO / "docs" / "performance.md").read_text()
+    text = (REPOSITORY / "docs" / "performance.md").read_text()
     assert text.count(BEGIN) == text.count(END) == 1
 
 

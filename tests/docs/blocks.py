@@ -16,12 +16,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[2]
+from tests.places import REPOSITORY
+
 PAGES = [
-    REPO / "README.md",
-    REPO / "CONTRIBUTING.md",
-    REPO / "QUALITY_DECLARATION.md",
-    *sorted((REPO / "docs").glob("*.md")),
+    REPOSITORY / "README.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    REPOSITORY / "QUALITY_DECLARATION.md",
+    *sorted((REPOSITORY / "docs").glob("*.md")),
 ]
 _FENCE = re.compile(r"^```(.*)$")
 _COMMENT = re.compile(r"^<!-- (needs|make|file)(?:: (.+))? -->$")
@@ -39,7 +40,7 @@ class Block:
     argument: str = ""
 
     def __str__(self) -> str:
-        return f"{self.page.relative_to(REPO)}:{self.line}"
+        return f"{self.page.relative_to(REPOSITORY)}:{self.line}"
 
 
 def blocks(page: Path) -> list[Block]:

@@ -20,10 +20,10 @@ import yaml
 pytest.importorskip("rosbags", reason="needs rosbags")
 pytest.importorskip("plotly", reason="needs plotly")
 
-from headpose_core.image import write_image
-from headpose_core.video import write_video
+from headpose_core.images.image_files import write_image
+from headpose_core.images.video import write_video
 from tests.bag_files import pictures, write_recording
-from tests.docs.blocks import PAGES, REPO, Block, blocks
+from tests.docs.blocks import PAGES, REPOSITORY, Block, blocks
 
 LANGUAGES = {"bash", "python", "text", "yaml", "json", "ini", "cmake", "xml"}
 ALL = [block for page in PAGES for block in blocks(page)]
@@ -33,7 +33,7 @@ RUN = [block for block in ALL if block.language in ("bash", "python") and not bl
 # What pip installs, with a small network where one is taken: it is there ten times as fast.
 SHIM = """#!{python}
 import sys
-from headpose_core.cli import main
+from headpose_core.commands.cli import main
 
 if __name__ == "__main__":
     takes_model = sys.argv[1:] and sys.argv[1] in ("image", "video", "camera", "bag", "info")
@@ -63,7 +63,7 @@ def workshop(
     shim.parent.mkdir()
     shim.write_text(SHIM.format(python=sys.executable, model=tiny_model_file))
     shim.chmod(0o755)
-    (folder / "examples").symlink_to(REPO / "examples")
+    (folder / "examples").symlink_to(REPOSITORY / "examples")
     return folder
 
 
@@ -85,7 +85,7 @@ def test_block_runs(
         "PATH": os.pathsep.join(
             [str(workshop / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]
         ),
-        "PYTHONPATH": str(REPO),
+        "PYTHONPATH": str(REPOSITORY),
     }
     command = ["bash", "-euo", "pipefail", "-c", block.text]
     result = subprocess.run(command, env=variables, capture_output=True, text=True)
@@ -111,12 +111,12 @@ def test_blocks_say_what_they_are(page: Path) -> None:
 
 @pytest.mark.parametrize("block", [b for b in ALL if b.kind == "file"], ids=str)
 def test_block_stands_in_its_file(block: Block) -> None:
-    assert block.text in (REPO / block.argument).read_text()
+    assert block.text in (REPOSITORY / block.argument).read_text()
 
 
 @pytest.mark.parametrize("block", [b for b in ALL if b.kind == "make"], ids=str)
 def test_targets_exist(block: Block) -> None:
-    targets = set(re.findall(r"^([a-z-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     for line in block.text.splitlines():
         words = shlex.split(line, comments=True)
         assert words[0] == "make", f"{block}: {line}"
@@ -125,8 +125,8 @@ def test_targets_exist(block: Block) -> None:
 
 def known_ros_arguments() -> set[str]:
     """Launch arguments, and names that may stand before := otherwise."""
-    launch = (REPO / "launch" / "headpose.launch.py").read_text()
-    parameters = yaml.safe_load((REPO / "config" / "headpose.yaml").read_text())["/**"]
+    launch = (REPOSITORY / "launch" / "headpose.launch.py").read_text()
+    parameters = yaml.safe_load((REPOSITORY / "config" / "headpose.yaml").read_text())["/**"]
     names = set(re.findall(r'^        "(\w+)":', launch, re.MULTILINE))
     names |= set(re.findall(r'^    "(\w+)":', launch, re.MULTILINE))
     return names | set(parameters["ros__parameters"]) | {"__ns", "__node"}
@@ -178,7 +178,7 @@ def repository_commands() -> dict[str, dict[str, set[str]]]:
 
 @pytest.mark.parametrize("module", sorted(repository_commands()))
 def test_modules_exist(module: str) -> None:
-    path = REPO / module.replace(".", "/")
+    path = REPOSITORY / module.replace(".", "/")
     assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file()
 
 
@@ -186,7 +186,9 @@ def test_modules_exist(module: str) -> None:
 @pytest.mark.parametrize("module", sorted(repository_commands()))
 def test_modules_take_the_options_that_the_pages_name(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]
-    told = subprocess.run(command, cwd=REPO, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        command, cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout
     known = set(re.findall(r"--[a-z][\w-]*", told.replace("_", "-")))
     for option, places in repository_commands()[module].items():
         assert option.replace("_", "-") in known, f"{sorted(places)}: {module} {option}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from headpose_core.rotation import matrix_from_angles
+from headpose_core.geometry.rotation import matrix_from_angles
 from headpose_core.types import FloatArray, Image
 
 SIZE = 152

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from scipy.io import savemat
 
-from headpose_core.image import write_image
+from headpose_core.images.image_files import write_image
 from headpose_core.types import FloatArray, Image
 from tests.learning.drawn_faces import draw_face
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import torch
 
-from headpose_core.learning.network import HeadPoseNet, NetworkConfig
+from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig
 
 
 def some_crops(size: int = 112) -> torch.Tensor:

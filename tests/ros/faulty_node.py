@@ -19,7 +19,7 @@ import numpy as np
 
 from headpose_core.errors import DeviceError
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import Frame
 from headpose_ros import headpose_node, processor
 

@@ -39,9 +39,9 @@ from tf2_msgs.msg import TFMessage
 
 from headpose_ros.images import message_from_image
 from headpose_ros.qos import newest_only
+from tests.places import REPOSITORY
 from tools.demo.network import end_in_peace
 
-REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 60.0  # only what is broken takes so long, whatever else the machine does
 SERVICES = {
     "change_state": ChangeState,
@@ -79,7 +79,7 @@ class NodeProcess:
         with log.open("w") as out:
             self.process = subprocess.Popen(
                 [*command, *given],
-                cwd=REPO,
+                cwd=REPOSITORY,
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,

@@ -20,11 +20,11 @@ from headpose_ros.msg import HeadPoseArray
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from headpose_core.bags.messages import Messages
 from headpose_core.bags.reader import Bag
-from headpose_core.cli import main
-from headpose_core.rotation import matrix_from_angles, rep103_angles
-from headpose_core.video import VideoReader
+from headpose_core.bags.type_store import Messages
+from headpose_core.commands.cli import main
+from headpose_core.geometry.rotation import matrix_from_angles, rep103_angles
+from headpose_core.images.video import VideoReader
 from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
 
 COUNT = 25

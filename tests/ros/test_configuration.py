@@ -12,9 +12,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 import yaml
 
 from headpose_ros.parameter_table import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
-from tests.ros.graph import REPO, NodeProcess, Probe
+from tests.ros.graph import REPOSITORY, NodeProcess, Probe
 
-YAML = REPO / "config" / "headpose.yaml"
+YAML = REPOSITORY / "config" / "headpose.yaml"
 
 
 def test_yaml_has_every_parameter_with_its_default() -> None:

@@ -19,10 +19,10 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from headpose_core.detection import YuNet
+from headpose_core.faces.detection import YuNet
+from headpose_core.faces.tracking import Tracker
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.runtime import HeadPoseModel
-from headpose_core.tracking import Tracker
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_ros.parameter_table import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
 from headpose_ros.parameters import apply_live
 from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
@@ -117,7 +117,7 @@ def test_descriptions_say_what_and_when(start: Start, probe: Probe) -> None:
 
 def test_every_value_in_range_is_one_that_the_library_takes(tiny_model_file: Path) -> None:
     """Else the node would take it, and fail at the next image."""
-    from headpose_core.detection import RotationRetry
+    from headpose_core.faces.detection import RotationRetry
 
     pipeline = HeadPosePipeline(
         RotationRetry(YuNet()), HeadPoseModel.load(tiny_model_file), Tracker()

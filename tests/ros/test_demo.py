@@ -14,15 +14,18 @@ from pathlib import Path
 import cv2
 import pytest
 
+from tests.places import REPOSITORY
+
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-REPO = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120.0
 
 
 def demo(model: Path, out: Path, **options: object) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tools.demo", "--model", str(model), "--out", str(out)]
-    return subprocess.Popen(command, cwd=REPO, stdin=subprocess.DEVNULL, text=True, **options)
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.DEVNULL, text=True, **options
+    )
 
 
 def test_demo(car_video: Path, tiny_model_file: Path, tmp_path: Path) -> None:

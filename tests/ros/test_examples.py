@@ -7,7 +7,6 @@ import math
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -17,9 +16,10 @@ from headpose_ros.msg import HeadPose, HeadPoseArray
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Bool
 
+from tests.places import REPOSITORY
 from tests.ros.graph import Probe
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "attention_monitor.py"
+EXAMPLE = REPOSITORY / "examples" / "attention_monitor.py"
 
 
 def heads(stamp_s: float, *yaws: float) -> HeadPoseArray:

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from headpose_ros.frames import FixedFrame, Rotations
+from headpose_ros.tf_rotations import FixedFrame, Rotations
 from tests.ros.graph import Probe, ros_parameters
 
 SECOND = 10**9

@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from headpose_core.detection import YuNet
+from headpose_core.faces.detection import YuNet
 from headpose_ros.inputs import RateLimit
 from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
 

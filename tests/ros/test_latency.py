@@ -16,8 +16,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from benchmarks.ros_latency import KINDS, Kind, Measured, line, processor_s
-
-REPO = Path(__file__).resolve().parents[2]
+from tests.places import REPOSITORY
 
 
 def test_kinds_say_size_rate_and_transport() -> None:
@@ -53,7 +52,7 @@ def test_a_run_over_real_dds(tmp_path: Path) -> None:
     kinds = ("720p30raw", "480p30jpeg")
     command = [sys.executable, "-m", "benchmarks.ros_latency", "--seconds", "5"]
     command += ["--kinds", *kinds, "--json", str(tmp_path / "told.json")]
-    subprocess.run(command, cwd=REPO, check=True, timeout=240)
+    subprocess.run(command, cwd=REPOSITORY, check=True, timeout=240)
     told = json.loads((tmp_path / "told.json").read_text())
     assert set(told) == {*kinds, "idle", "start"}
     for kind in kinds:

@@ -21,10 +21,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 import yaml
 from rclpy.context import Context
 
-from tests.ros.graph import PATIENCE_S, REPO, Probe, image_message
+from tests.ros.graph import PATIENCE_S, REPOSITORY, Probe, image_message
 
-LAUNCH_FILE = REPO / "launch" / "headpose.launch.py"
-CONFIG = REPO / "config"
+LAUNCH_FILE = REPOSITORY / "launch" / "headpose.launch.py"
+CONFIG = REPOSITORY / "config"
 
 
 @pytest.fixture
@@ -33,7 +33,9 @@ def everything() -> Callable[..., list[Any]]:
     launch = pytest.importorskip("launch", reason="needs ROS 2's launch")
     pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
     definitions = runpy.run_path(str(LAUNCH_FILE))
-    definitions["everything"].__globals__["get_package_share_directory"] = lambda name: str(REPO)
+    definitions["launch_setup"].__globals__["get_package_share_directory"] = lambda name: str(
+        REPOSITORY
+    )
 
     def everything(**given: str) -> list[Any]:
         context = launch.LaunchContext()
@@ -41,7 +43,7 @@ def everything() -> Callable[..., list[Any]]:
         for argument in definitions["generate_launch_description"]().get_launch_arguments():
             assert argument.description
             argument.visit(context)
-        return [parts(action, context) for action in definitions["everything"](context)]
+        return [parts(action, context) for action in definitions["launch_setup"](context)]
 
     return everything
 
@@ -228,7 +230,7 @@ def test_transport_of_the_user_is_kept(
 
 def node_topics() -> set[str]:
     """What the documentation of the node says that it publishes, relative."""
-    text = (REPO / "docs" / "node.md").read_text()
+    text = (REPOSITORY / "docs" / "node.md").read_text()
     return {name.strip("/") for name in re.findall(r"^\| `([\w/]+)` \| \w+/\w+ \|", text, re.M)}
 
 
@@ -253,7 +255,7 @@ def test_foxglove_shows_what_the_node_publishes() -> None:
     topics += [path["value"].split(".")[0] for path in panels["Plot!angles"]["paths"]]
     topics.append(panels["DiagnosticSummary!status"]["topicToRender"])
     assert {topic.strip("/") for topic in topics} <= node_topics()
-    fields = (REPO / "msg" / "HeadPose.msg").read_text()
+    fields = (REPOSITORY / "msg" / "HeadPose.msg").read_text()
     for path in panels["Plot!angles"]["paths"]:
         assert re.search(rf"\b{path['value'].split('.')[-1]}\b", fields)
 

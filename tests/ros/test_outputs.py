@@ -23,17 +23,17 @@ from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
-from headpose_core.camera import ray_rotation
-from headpose_core.image_view import Encoding, ImageView
-from headpose_core.markers import HeadMarkers
-from headpose_core.messages import orientation
-from headpose_core.rotation import (
+from headpose_core.geometry.camera_model import ray_rotation
+from headpose_core.geometry.rotation import (
     BODY_TO_OPTICAL,
     geodesic_deg,
     matrix_from_angles,
     matrix_from_quaternion,
     orientation_covariance,
 )
+from headpose_core.images.image_view import Encoding, ImageView
+from headpose_core.messages.heads import orientation
+from headpose_core.messages.markers import HeadMarkers
 from headpose_core.types import Frame, Head
 from headpose_ros import hri as hri_module
 from headpose_ros.hri import HriOutputs

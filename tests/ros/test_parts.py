@@ -17,7 +17,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from headpose_core.messages import clipped_box
+from headpose_core.messages.heads import clipped_box
 from headpose_ros.health import Budget, Health
 from headpose_ros.processor import _Reason
 from headpose_ros.worker import LatestWorker, still_running

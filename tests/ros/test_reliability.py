@@ -17,7 +17,7 @@ from rclpy.context import Context
 from std_msgs.msg import Header
 
 from headpose_ros.images import message_from_image
-from tests.ros.graph import FRAME, REPO, NodeProcess, Probe, camera_info, image_message
+from tests.ros.graph import FRAME, REPOSITORY, NodeProcess, Probe, camera_info, image_message
 from tools.demo.network import end_in_peace
 
 Start = Callable[..., NodeProcess]
@@ -25,7 +25,7 @@ Start = Callable[..., NodeProcess]
 # A driver: the photo at 10 Hz with stamps of its clock.
 DRIVER = """
 import rclpy, sys
-from headpose_core.image import read_image
+from headpose_core.images.image_files import read_image
 from headpose_ros.images import message_from_image
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
@@ -52,7 +52,7 @@ def driver(
 
     def start(frame: str) -> subprocess.Popen:
         command = [sys.executable, "-c", DRIVER, probe.namespace, str(photo), frame]
-        started.append(subprocess.Popen(command, cwd=REPO))
+        started.append(subprocess.Popen(command, cwd=REPOSITORY))
         return started[-1]
 
     yield start

@@ -19,11 +19,11 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from rclpy.context import Context
 
-from tests.ros.graph import REPO, NodeProcess, Probe, image_message
+from tests.ros.graph import REPOSITORY, NodeProcess, Probe, image_message
 from tools.demo.network import end_in_peace
 
 Start = Callable[..., NodeProcess]
-POLICY = REPO / "config" / "headpose_sros2.xml"
+POLICY = REPOSITORY / "config" / "headpose_sros2.xml"
 
 BARE = """
 import rclpy

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 import headpose_core
-from headpose_core.image import write_image
+from headpose_core.images.image_files import write_image
 from tests.bag_files import pictures, write_recording
-from tools.environment import FOREIGN, REPO
+from tools.environment import FOREIGN, REPOSITORY
 
 VERSION = headpose_core.__version__
 
@@ -28,7 +28,7 @@ VERSION = headpose_core.__version__
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "tools.dist", "--out", str(out)]
-    subprocess.run(command, cwd=REPO, check=True, capture_output=True)
+    subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
     return out
 
 
@@ -54,8 +54,10 @@ def test_wheel_has_all_that_is_needed_and_nothing_else(dist: Path) -> None:
         "headpose_core",
         f"headpose_ehpnet-{VERSION}.dist-info",
     }
-    modules = {str(p.relative_to(REPO)) for p in REPO.glob("headpose_core/**/*.py")}
-    tracked = set(subprocess.check_output(["git", "ls-files"], cwd=REPO, text=True).split("\n"))
+    modules = {str(p.relative_to(REPOSITORY)) for p in REPOSITORY.glob("headpose_core/**/*.py")}
+    tracked = set(
+        subprocess.check_output(["git", "ls-files"], cwd=REPOSITORY, text=True).split("\n")
+    )
     assert modules & tracked <= set(names)
 
 
@@ -74,7 +76,7 @@ def test_wheel_runs_in_an_empty_environment(
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True, env=variables)
     wheel = f"{one(dist, '*.whl')}[cpu,bags,report]"
     pip = [tmp_path / "venv/bin/python", "-m", "pip", "install", "-qq"]
-    subprocess.run([*pip, "-c", REPO / "constraints.txt", wheel], check=True, env=variables)
+    subprocess.run([*pip, "-c", REPOSITORY / "constraints.txt", wheel], check=True, env=variables)
     write_image(tmp_path / "photo.jpg", astronaut)
     write_recording(tmp_path / "drive", pictures(car_video, 5))
 
@@ -93,14 +95,14 @@ def test_wheel_runs_in_an_empty_environment(
 
 
 def test_one_version_everywhere() -> None:
-    package = (REPO / "package.xml").read_text()
+    package = (REPOSITORY / "package.xml").read_text()
     assert re.search("<version>(.+)</version>", package)[1] == VERSION
     assert re.fullmatch(r"\d+\.\d+\.\d+", VERSION)
 
 
 def test_changelog_is_one_that_bloom_reads() -> None:
     changelog = pytest.importorskip("catkin_pkg.changelog", reason="needs catkin_pkg")
-    text = (REPO / "CHANGELOG.rst").read_text()
+    text = (REPOSITORY / "CHANGELOG.rst").read_text()
     # What catkin_prepare_release does, and a first release: a lone section would become a title.
     tagged = text.replace("Forthcoming\n-----------\n", "9.0.0 (2030-01-01)\n------------------\n")
     tagged += "\n0.0.1 (2020-01-01)\n------------------\n* The beginning.\n"
@@ -117,10 +119,10 @@ def test_changelog_is_one_that_bloom_reads() -> None:
     [".pre-commit-config.yaml", ".github/workflows/ci.yaml", ".github/ISSUE_TEMPLATE/bug.yaml"],
 )
 def test_files_for_services_are_yaml(name: str) -> None:
-    assert yaml.safe_load((REPO / name).read_text())
+    assert yaml.safe_load((REPOSITORY / name).read_text())
 
 
 def test_pre_commit_has_the_same_ruff() -> None:
-    hooks = yaml.safe_load((REPO / ".pre-commit-config.yaml").read_text())["repos"]
+    hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())["repos"]
     (revision,) = (hook["rev"] for hook in hooks if "ruff" in hook["repo"])
-    assert f"ruff=={revision.removeprefix('v')}\n" in (REPO / "constraints.txt").read_text()
+    assert f"ruff=={revision.removeprefix('v')}\n" in (REPOSITORY / "constraints.txt").read_text()

@@ -13,7 +13,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from tools import environment
-from tools.environment import REPO, Stage, clean_environment
+from tools.environment import REPOSITORY, Stage, clean_environment
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -21,7 +21,7 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
     """Makes stages over a folder of their own: `pins.txt` counts whole, `linked/` by names."""
-    monkeypatch.setattr(environment, "REPO", tmp_path)
+    monkeypatch.setattr(environment, "REPOSITORY", tmp_path)
     monkeypatch.setattr(environment, "STATE", tmp_path / "state")
     (tmp_path / "state").mkdir()
     (tmp_path / "linked").mkdir()
@@ -76,7 +76,7 @@ def test_interrupted_stage_leaves_its_mark(stage: Callable[..., Stage], tmp_path
 def test_says_what_is_missing_before_anything_else(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tools.environment", "demo"]
     variables = os.environ | {"PATH": str(tmp_path)}
-    result = subprocess.run(command, cwd=REPO, env=variables, capture_output=True, text=True)
+    result = subprocess.run(command, cwd=REPOSITORY, env=variables, capture_output=True, text=True)
     assert result.returncode == 2
     for package in ("apt install g++", "apt install make", "apt install cmake"):
         assert package in result.stderr
@@ -90,7 +90,7 @@ def test_other_installations_are_kept_out(monkeypatch: pytest.MonkeyPatch) -> No
     variables = clean_environment()
     assert "/opt/ros/rolling/lib" not in variables.values()
     assert variables["PIP_INDEX_URL"] == "https://example.com/simple"
-    assert variables["PATH"].startswith(str(REPO / ".venv" / "bin"))
+    assert variables["PATH"].startswith(str(REPOSITORY / ".venv" / "bin"))
 
 
 def lines(path: Path) -> list[Requirement]:
@@ -101,11 +101,11 @@ def lines(path: Path) -> list[Requirement]:
 @pytest.mark.parametrize("python", PYTHONS)
 def test_everything_is_pinned_for_every_python(python: str) -> None:
     pins: dict[str, list[str]] = {}
-    for pin in lines(REPO / "constraints.txt"):
+    for pin in lines(REPOSITORY / "constraints.txt"):
         if pin.marker is None or pin.marker.evaluate({"python_version": python}):
             pins.setdefault(pin.name.lower().replace("_", "-"), []).append(str(pin.specifier))
     assert all(len(found) == 1 and found[0].startswith("==") for found in pins.values())
-    for path in sorted((REPO / "tools" / "requirements").glob("*.txt")):
+    for path in sorted((REPOSITORY / "tools" / "requirements").glob("*.txt")):
         for wanted in lines(path):
             (pin,) = pins[wanted.name.lower().replace("_", "-")]
             assert wanted.specifier.contains(pin[2:]), wanted

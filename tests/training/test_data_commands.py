@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headpose_core.image import write_image
-from headpose_core.learning.datasets import plain_views
-from headpose_core.learning.network import NetworkConfig
-from headpose_core.learning.pool import FacePool
+from headpose_core.images.image_files import write_image
+from headpose_core.learning.data.datasets import plain_views
+from headpose_core.learning.data.face_pool import FacePool
+from headpose_core.pose.networks.network import NetworkConfig
 from headpose_core.types import Image
 from tests.learning.drawn_faces import write_shard
-from training import check_data, pack
-from training.loader_speed import SpeedConfig, measure, summary
+from training.checks import check_data, pack
+from training.checks.loader_speed import SpeedConfig, measure, summary
 
 EYE_TO_EYE = np.array([[175.0, 70.0, 275.0, 190.0]])
 

@@ -13,21 +13,22 @@ import numpy as np
 import pytest
 import torch
 
-from headpose_core.bins import decode
-from headpose_core.crop import crop_faces, square_boxes
 from headpose_core.errors import ModelError
-from headpose_core.image import read_image, write_image
-from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
-from headpose_core.learning.pool import FacePool
-from headpose_core.rotation import matrix_from_angles
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.geometry.rotation import matrix_from_angles
+from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_files import read_image, write_image
+from headpose_core.learning.data.face_pool import FacePool
+from headpose_core.pose.bins import decode
+from headpose_core.pose.head_pose_model import HeadPoseModel
+from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig, save_weights
 from tests.benchmarks.peer_files import write_peer, write_toml
 from tests.learning.drawn_faces import write_shard
+from tests.places import REPOSITORY
 from tests.tiny_models import write_tiny_model
 from training.evaluate import EvaluateConfig, evaluate, main
 from training.evaluation.models import Ensemble, open_models
 
-FSANET = Path(__file__).parents[2] / "benchmarks" / "peers" / "fsanet.toml"
+FSANET = REPOSITORY / "benchmarks" / "peers" / "fsanet.toml"
 # The tiny model says -91.5 + 183 b / 255 degrees for a crop of mean brightness b, with spreads of
 # 3 degrees times the square root of its temperatures 1, 1.5 and 2.
 DEGREES_PER_GREY = 183 / 255

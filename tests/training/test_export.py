@@ -12,22 +12,21 @@ import onnx
 import pytest
 import torch
 
-from headpose_core.crop import CROP_RULE
-from headpose_core.learning.backbones import BACKBONES
-from headpose_core.learning.export import (
+from headpose_core.images.crop import CROP_RULE
+from headpose_core.learning.export.model_export import (
     export_model,
     fold_normalisation,
     parity_crops,
     round_to_half,
 )
-from headpose_core.learning.network import HeadPoseNet, NetworkConfig, save_weights
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
+from headpose_core.pose.networks.backbones import BACKBONES
+from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig, save_weights
 from tests.learning.drawn_faces import write_shard
 from tests.learning.trained import trained
+from tests.places import REPOSITORY
 from tests.tiny_models import METADATA
 from training.export import ExportConfig, export
-
-REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 def like_trained(config: NetworkConfig) -> HeadPoseNet:

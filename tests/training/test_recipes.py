@@ -18,18 +18,18 @@ import pytest
 pytest.importorskip("tyro")
 import tyro
 
-from headpose_core.learning.config import DistillConfig, RunConfig, TrainConfig
-from headpose_core.runtime import HeadPoseModel
+from headpose_core.learning.run.config import DistillConfig, RunConfig, TrainConfig
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from tests.learning.drawn_faces import write_shard
+from tests.places import REPOSITORY
 from training.command import parse
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RECIPES = REPOSITORY / "training" / "recipes"
 RUNS = {"training.train_teacher": TrainConfig, "training.distill": DistillConfig}
 CONFIGS = {
     "training.evaluate": "EvaluateConfig",
     "training.export": "ExportConfig",
-    "training.compare": "CompareConfig",
+    "training.checks.compare": "CompareConfig",
 }
 
 

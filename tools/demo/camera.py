@@ -23,7 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from headpose_core.video import VideoReader
+from headpose_core.images.video import VideoReader
 from headpose_ros.images import message_from_image
 
 FRAME = "camera_optical_frame"

@@ -11,7 +11,7 @@ from headpose_ros.msg import HeadPose, HeadPoseArray
 from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
-from headpose_core.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
 from headpose_core.types import Head
 from headpose_ros.messages import seconds
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import matplotlib as mpl
 import numpy as np
 
-from headpose_core import video as videos
 from headpose_core.drawing import draw_heads, readable_zoom
-from headpose_core.records import head_record
+from headpose_core.images import video as videos
+from headpose_core.messages.records import head_record
 from headpose_core.types import Head
 from tools.demo.recorder import Recorder
 

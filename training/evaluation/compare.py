@@ -6,7 +6,8 @@ from __future__ import annotations
 from itertools import combinations
 from typing import Any
 
-from headpose_core.learning.metrics import (
+from training.evaluation.measure import Predictions, has_logits
+from training.evaluation.metrics import (
     accuracy,
     fit_temperature,
     fit_zero_pose,
@@ -14,7 +15,6 @@ from headpose_core.learning.metrics import (
     second_half,
     turn_predictions,
 )
-from training.evaluation.measure import Predictions, has_logits
 
 
 def differences(seen: dict[str, Predictions]) -> list[dict[str, Any]]:

@@ -13,11 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from headpose_core.bins import NUM_BINS
-from headpose_core.detection import GivenBoxes
-from headpose_core.learning.checkpoint import write_text
-from headpose_core.learning.datasets import FaceReader
-from headpose_core.learning.metrics import (
+from headpose_core.faces.detection import GivenBoxes
+from headpose_core.learning.data.datasets import FaceReader
+from headpose_core.learning.data.skipped_faces import DataError
+from headpose_core.learning.run.checkpoint import write_text
+from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
+from headpose_core.pose.bins import NUM_BINS
+from headpose_core.pose.head_pose_model import PoseModel
+from headpose_core.types import FloatArray, Image
+from training.evaluation.metrics import (
     ANGLES,
     accuracy,
     calibrated,
@@ -25,10 +29,6 @@ from headpose_core.learning.metrics import (
     mean_change,
     mirror_difference,
 )
-from headpose_core.learning.report import DataError
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
-from headpose_core.runtime import PoseModel
-from headpose_core.types import FloatArray, Image
 from training.evaluation.models import ListeningModel
 
 # Moves of a box: (right, down) in shares of its longer side, and a scale about its centre. A

@@ -16,12 +16,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from benchmarks.peer import PeerModel
-from headpose_core.bins import Estimate, decode
-from headpose_core.crop import Fit, crop_faces, crop_windows
 from headpose_core.errors import ModelError
-from headpose_core.image_view import AnyImage
-from headpose_core.learning.network import crop_of, load_weights
-from headpose_core.runtime import HeadPoseModel, PoseModel
+from headpose_core.images.crop import Fit, crop_faces, crop_windows
+from headpose_core.images.image_view import AnyImage
+from headpose_core.pose.bins import Estimate, decode
+from headpose_core.pose.head_pose_model import HeadPoseModel, PoseModel
+from headpose_core.pose.networks.network import crop_of, load_weights
 
 
 def open_models(

@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.crop import crop_faces, square_boxes
-from headpose_core.image import write_image
-from headpose_core.learning.datasets import FaceReader, LabelledFace
-from headpose_core.learning.metrics import ANGLES
-from headpose_core.rotation import BODY_TO_OPTICAL, matrix_from_angles
+from headpose_core.geometry.rotation import BODY_TO_OPTICAL, matrix_from_angles
+from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_files import write_image
+from headpose_core.learning.data.datasets import FaceReader, LabelledFace
 from headpose_core.types import FloatArray, Image
 from training.evaluation.measure import Predictions
+from training.evaluation.metrics import ANGLES
 
 TILE = 168
 COLUMNS = 8

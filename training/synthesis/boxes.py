@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headpose_core.boxes import iou
+from headpose_core.faces.boxes import iou
 from headpose_core.types import Faces
 from training.synthesis.poses import pose_from_angles
 

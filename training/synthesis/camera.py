@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.rotation import matrix_from_angles
+from headpose_core.geometry.rotation import matrix_from_angles
 from training.synthesis.geometry import Head
 from training.synthesis.scene import Scene
 from training.synthesis.zero_pose import OPTICAL_TO_VIEW, ZERO_POSE

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.crop import crop_faces, square_boxes
-from headpose_core.detection import YuNet
+from headpose_core.faces.detection import YuNet
+from headpose_core.images.crop import crop_faces, square_boxes
 from training.synthesis.backgrounds import Backgrounds
 from training.synthesis.boxes import choose_box, fitted_box, landmark_box
 from training.synthesis.camera import place_camera

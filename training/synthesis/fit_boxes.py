@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headpose_core.boxes import iou
+from headpose_core.faces.boxes import iou
 from training.synthesis.boxes import BOX_MODEL, box_targets, fitted_box
 from training.synthesis.engine import Engine
 from training.synthesis.scene import FRAME_SIZE

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headpose_core.rotation import angles_from_matrix, matrix_from_angles
+from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angles
 
 Rng = np.random.Generator
 

@@ -28,7 +28,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.crop import CROP_RULE
+from headpose_core.images.crop import CROP_RULE
 from training.synthesis import GENERATOR_VERSION
 from training.synthesis.engine import (
     CONTEXT_SCALE,

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.crop import crop_faces, square_boxes
+from headpose_core.images.crop import crop_faces, square_boxes
 
 ROWS, COLUMNS = 8, 16
 FACES = ("angles_deg", "detected", "distance_m", "sex", "age", "glasses")

@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from headpose_core.learning.readers.mat_files import read_numbers
-from headpose_core.learning.report import DataError
-from headpose_core.rotation import angles_from_matrix, matrix_from_angles
+from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angles
+from headpose_core.learning.data.readers.mat_files import read_numbers
+from headpose_core.learning.data.skipped_faces import DataError
 from training.synthesis.library import AVERAGE_ADULT, HeadLibrary, load_library
 
 # From optical axes (y down, z forward) to view axes (y up, z to the viewer), and back.

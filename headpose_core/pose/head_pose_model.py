@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pose network at run time: a model file to a function from face crops to logits."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from headpose_core.errors import DeviceError, ModelError
+from headpose_core.images.crop import crop_faces, crop_windows
+from headpose_core.images.image_view import ImageView
+from headpose_core.onnx_files.onnx_file import describe, read_model_file
+from headpose_core.pose.backends import (
+    PRECISIONS,
+    Backend,
+    NoSuchDeviceError,
+    Request,
+    candidates,
+    open_backend,
+)
+from headpose_core.pose.backends.engine_cache import default_cache_dir
+from headpose_core.pose.bins import Estimate, decode
+from headpose_core.pose.model_file import (
+    INPUT_SHAPE,
+    OUTPUT_SHAPE,
+    ModelMetadata,
+    check_logits,
+    check_signature,
+)
+from headpose_core.pose.shipped import model_path
+
+
+class HeadPoseModel:
+    """A loaded pose network, made by ``HeadPoseModel.load``.
+
+    metadata: what the file says about itself.
+    backend_asked, device_asked: "auto" or a name. backend, device: those in use.
+    precision: "int8" for a quantised file, else that of the computation, as "fp32".
+    rejected_backends: why each better choice was not taken, a sentence each.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        metadata: ModelMetadata,
+        *,
+        backend_asked: str,
+        device_asked: str,
+        quantised: bool = False,
+        rejected_backends: tuple[str, ...] = (),
+    ) -> None:
+        self.metadata = metadata
+        self.backend_asked, self.device_asked = backend_asked, device_asked
+        self.backend, self.device = backend.name, backend.device
+        self.precision = "int8" if quantised else backend.precision
+        self.rejected_backends = rejected_backends
+        self._backend = backend
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        device: str = "auto",
+        backend: str = "auto",
+        threads: int = 1,
+        precision: str = "auto",
+        allow_cpu_fallback: bool = True,
+        engine_cache_dir: str | os.PathLike[str] | None = None,
+        progress: Callable[[str], None] = lambda message: None,
+    ) -> HeadPoseModel:
+        """Load a model by path or by the name of a shipped one, by default ehpnet_resnet18.
+
+        device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda" or "tensorrt".
+        backend: "auto" (on a CPU OpenVINO where it is installed, else ONNX Runtime),
+        "onnxruntime", "openvino" or "torch". threads: on the CPU, 1 or more.
+        precision: of a float network, "auto" (fp32 on a CPU, so that every machine gives the same
+        angles; fp16 in TensorRT and torch on a GPU), "fp32", "fp16" or "bf16".
+        allow_cpu_fallback: whether the next best device will do when ``device`` cannot be had.
+        engine_cache_dir: where TensorRT's engines are kept, by default ~/.cache/headpose.
+        progress: is told what takes long.
+        Raises ModelError for a file that is missing, broken or against the contract of
+        ``model_file``; DeviceError when the device, the backend or its runtime is not there.
+        """
+        if threads < 1:
+            raise ValueError(f"threads: expected at least 1, got {threads}")
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got '{precision}'")
+        choices = candidates(backend, device, allow_cpu_fallback)
+        path = model_path(path)
+        data = read_model_file(path)
+        cache = default_cache_dir() if engine_cache_dir is None else Path(engine_cache_dir)
+        request = Request(data, device, threads, precision, cache, progress)
+        try:
+            description = describe(data)
+            check_signature(description)
+            metadata = ModelMetadata.from_properties(description.properties)
+            opened, rejected_backends = _first_that_works(choices, request)
+            black = np.zeros((1, *INPUT_SHAPE), np.uint8)
+            check_logits(opened.infer(black).shape, len(black))
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        _give_memory_back()
+        return cls(
+            opened,
+            metadata,
+            backend_asked=backend,
+            device_asked=device,
+            quantised="QuantizeLinear" in description.operators,
+            rejected_backends=rejected_backends,
+        )
+
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
+        """Crops (N, 112, 112, 3) uint8 of face boxes (N, 4), made as the model was trained."""
+        return crop_faces(view, crop_windows(boxes, self.metadata.crop))
+
+    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB.
+
+        Raises DeviceError when the device fails at it, or returns what is not finite.
+        """
+        if crops.dtype != np.uint8 or crops.ndim != 4 or crops.shape[1:] != INPUT_SHAPE:
+            raise ValueError(
+                f"expected crops as (N, {', '.join(map(str, INPUT_SHAPE))}) uint8, "
+                f"got {crops.shape} {crops.dtype}"
+            )
+        if not len(crops):  # an image without a face; not every provider takes an empty batch
+            return np.empty((0, *OUTPUT_SHAPE), np.float32)
+        try:
+            logits = self._backend.infer(crops)
+        except Exception as error:  # the errors of the runtimes have no common base
+            raise DeviceError(f"{self.backend} on {self.device}: {error}") from error
+        if not np.isfinite(logits).all():
+            raise DeviceError(
+                f"{self.backend} on {self.device}: returned values that are not finite"
+            )
+        return logits
+
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """Angles and calibrated spreads of logits (N, 3, 62)."""
+        return decode(outputs, self.metadata.temperature)
+
+
+def _give_memory_back() -> None:
+    """Return to the system what loading took and freed: glibc keeps it, 80 MB for a ResNet18."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _first_that_works(
+    choices: list[tuple[str, str]], request: Request
+) -> tuple[Backend, tuple[str, ...]]:
+    """The first backend that opens, and why those before it did not. DeviceError: none does."""
+    reasons: list[str] = []
+    for name, device in choices:
+        try:
+            opened = open_backend(name, replace(request, device=device))
+        except NoSuchDeviceError as error:  # noqa: PERF203
+            if request.device != "auto":
+                reasons.append(f"{name} on {device}: {error}")
+        except DeviceError as error:
+            reasons.append(f"{name} on {device}: {error}")
+        else:
+            return opened, tuple(reasons)
+    raise DeviceError(
+        f"device: asked for '{request.device}', cannot be had:\n  " + "\n  ".join(reasons)
+    )

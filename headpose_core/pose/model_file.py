@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The contract of a model file: its input, its output and its metadata.
+
+ONNX with normalisation inside the graph: input ``crops`` (N, 112, 112, 3) uint8 RGB, output
+``logits`` (N, 3, 62) float32 in the order yaw, pitch, roll, any N. The metadata (``properties``)
+say which bins and which crop it was trained with. Export writes by this module, loading checks
+by it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from headpose_core.errors import ModelError
+from headpose_core.images.crop import CROP_RULES, CROP_SIZE, Fit
+from headpose_core.onnx_files.onnx_file import Description, TensorInfo
+from headpose_core.pose.bins import BIN_WIDTH_DEG, FIRST_CENTRE_DEG, NUM_BINS
+from headpose_core.types import FloatArray
+
+# What every file of this format carries, whatever the model.
+FIXED_PROPERTIES: dict[str, Any] = {
+    "format": "headpose/1",
+    "bins": {
+        "count": NUM_BINS,
+        "width_deg": BIN_WIDTH_DEG,
+        "first_centre_deg": FIRST_CENTRE_DEG,
+    },
+}
+INPUT, INPUT_SHAPE = "crops", (CROP_SIZE, CROP_SIZE, 3)
+OUTPUT, OUTPUT_SHAPE = "logits", (3, NUM_BINS)
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """What a model file says about itself.
+
+    temperature: (3,) float64 > 0, calibrates the spread of yaw, pitch, roll; see ``bins.decode``.
+    metrics: what it reached where, as its export measured it.
+    crop: whether it wants boxes padded to squares, as in the paper, or stretched.
+    """
+
+    name: str
+    version: str
+    temperature: FloatArray
+    training_data: str
+    licence: str
+    metrics: dict[str, Any]
+    git_hash: str
+    crop: Fit = "pad"
+
+    def to_properties(self) -> dict[str, str]:
+        """The file's ``metadata_props``; lists and objects as JSON."""
+        lists = {"temperature": self.temperature.tolist(), "crop": CROP_RULES[self.crop]}
+        values = {**vars(self), **lists, **FIXED_PROPERTIES}
+        return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str]) -> ModelMetadata:
+        """Read ``metadata_props``. Raises ModelError when they are missing, broken or of another
+        format, bin grid or crop rule than this library's."""
+        missing = (FIXED_PROPERTIES.keys() | cls.__annotations__.keys()) - properties.keys()
+        if missing:
+            raise ModelError(
+                f"expected a model exported for headpose, its metadata lack {sorted(missing)}; "
+                "export it again with training.export"
+            )
+        for key, expected in FIXED_PROPERTIES.items():
+            got = properties[key] if isinstance(expected, str) else _json(properties, key)
+            if got != expected:
+                raise ModelError(f"metadata '{key}': expected {expected}, got {got}")
+        texts = ("name", "version", "training_data", "licence", "git_hash")
+        return cls(
+            **{key: properties[key] for key in texts},
+            temperature=_temperature(_json(properties, "temperature")),
+            metrics=_metrics(_json(properties, "metrics")),
+            crop=_crop(_json(properties, "crop")),
+        )
+
+
+def check_signature(model: Description) -> None:
+    """Raise ModelError unless the model has the one input and the one output of the contract.
+
+    An output whose sizes are left open passes: only running the model tells them.
+    """
+    _check_tensor("input", model.inputs, TensorInfo(INPUT, "uint8", ("N", *INPUT_SHAPE)))
+    told = [size for output in model.outputs[:1] for size in output.shape[1:]]
+    sizes = told if any(isinstance(size, str) for size in told) else OUTPUT_SHAPE
+    _check_tensor("output", model.outputs, TensorInfo(OUTPUT, "float32", ("N", *sizes)))
+
+
+def check_logits(shape: tuple[int, ...], count: int) -> None:
+    """Raise ModelError unless this is the shape of the logits of so many crops."""
+    if shape != (count, *OUTPUT_SHAPE):
+        raise ModelError(f"expected logits {(count, *OUTPUT_SHAPE)}, got {shape}")
+
+
+def _check_tensor(role: str, tensors: tuple[TensorInfo, ...], expected: TensorInfo) -> None:
+    """One tensor like the expected one, whose first axis is free under any name."""
+    if len(tensors) == 1:
+        (got,) = tensors
+        free = got.shape and not isinstance(got.shape[0], int)
+        if free and replace(got, shape=("N", *got.shape[1:])) == expected:
+            return
+    listing = ", ".join(map(str, tensors))
+    raise ModelError(f"expected one {role} {expected}, got {listing or 'none'}")
+
+
+def _json(properties: Mapping[str, str], key: str) -> Any:
+    try:
+        return json.loads(properties[key])
+    except (ValueError, RecursionError) as error:
+        raise ModelError(f"metadata '{key}': expected JSON, got '{properties[key]}'") from error
+
+
+def _temperature(value: Any) -> FloatArray:
+    try:
+        temperature = np.array(value, np.float64)
+    except (ValueError, TypeError):
+        temperature = np.empty(0)
+    if temperature.shape != (3,) or not (np.isfinite(temperature) & (temperature > 0)).all():
+        raise ModelError(f"metadata 'temperature': expected three numbers > 0, got {value}")
+    return temperature
+
+
+def _metrics(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ModelError(f"metadata 'metrics': expected a JSON object, got {value}")
+    return value
+
+
+def _crop(value: Any) -> Fit:
+    for fit, rule in CROP_RULES.items():
+        if value == rule:
+            return fit
+    raise ModelError(f"metadata 'crop': expected one of {[*CROP_RULES.values()]}, got {value}")

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pictures of the documentation, made from rendered heads.
+
+    make pictures ASSETS=makehuman-assets
+
+`angles.png` shows the signs of the three angles; its axes are the labels. `heads.png` shows what
+the shipped model makes of heads that it was not trained on, `uncertainty.png` how sure it is of
+one head under better and worse conditions, `markers.png` heads in space, `report.png` a page of
+`headpose report`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import tyro
+
+from headpose_core.drawing import draw_heads
+from headpose_core.faces.detection import GivenBoxes, YuNet
+from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.images.image_files import write_image
+from headpose_core.pipeline import HeadPosePipeline
+from headpose_core.pose.bins import STD_FLOOR_DEG
+from headpose_core.pose.head_pose_model import HeadPoseModel
+from headpose_core.types import Head, Image
+from tools.pictures.marker_picture import draw_markers
+from tools.pictures.report_picture import draw_report
+from training.synthesis.engine import Engine, Sample
+from training.synthesis.lighting import Light, Lighting
+from training.synthesis.scene import Scene
+
+STUDIO = Lighting(
+    lights=(
+        Light((-0.4, 0.5, 0.77), (0.8, 0.77, 0.73)),
+        Light((0.7, 0.2, 0.69), (0.2, 0.2, 0.22)),
+    ),
+    shadow=0.0,
+    ground=(0.3, 0.3, 0.3),
+    sky=(0.45, 0.45, 0.47),
+    up=(0.0, 1.0, 0.0),
+)
+TURN_DEG = 30.0
+MEANING = {
+    "yaw": ("toward the image's right", "toward the image's left"),
+    "pitch": ("down", "up"),
+    "roll": ("counter-clockwise", "clockwise"),
+}
+
+
+@dataclass(frozen=True)
+class PicturesConfig:
+    """What to draw from, and where to."""
+
+    assets: Path
+    """The MakeHuman parts."""
+    out: Path = Path("docs/images")
+    seed: int = 1000
+    """Of the heads; the shipped model was trained on others."""
+    person: int = 11
+    """The one whose head shows the angles."""
+    frame_size: int = 448
+
+
+def main() -> None:
+    """Command line."""
+    config = tyro.cli(PicturesConfig, description=__doc__)
+    config.out.mkdir(parents=True, exist_ok=True)
+    engine = Engine(config.assets, config.seed, config.frame_size)
+    draw_angles(config.out / "angles.png", engine, config.person)
+    draw_gallery(config.out / "heads.png", engine)
+    draw_uncertainty(config.out / "uncertainty.png", engine, config.person)
+    draw_markers(config.out / "markers.png", *two_people(engine))
+    small = Engine(config.assets, config.seed, config.frame_size // 2)
+    draw_report(
+        config.out / "report.png",
+        lambda person, angles: small.render(0, small.person(person), portrait(angles)).frame,
+    )
+
+
+def draw_angles(path: Path, engine: Engine, person: int) -> None:
+    """One head, turned by each angle alone, both ways."""
+    figure, cells = plt.subplots(3, 3, figsize=(8.4, 9.0), dpi=110)
+    for row, (name, (negative, positive)) in enumerate(MEANING.items()):
+        for column, turn in enumerate((-TURN_DEG, 0.0, TURN_DEG)):
+            angles = np.zeros(3)
+            angles[row] = turn
+            sample = engine.render(0, engine.person(person), portrait(angles))
+            cell = cells[row, column]
+            cell.imshow(draw_heads(sample.frame, [labelled(sample)]))
+            meaning = f": {negative if turn < 0 else positive}" if turn else ""
+            value = f"{turn:+.0f}" if turn else "0"
+            cell.set_title(f"{name} {value}°{meaning}", fontsize=9)
+            cell.axis("off")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def draw_gallery(path: Path, engine: Engine, rows: int = 2, columns: int = 4) -> None:
+    """Heads that the detector finds, as the pipeline sees them."""
+    pipeline = HeadPosePipeline(YuNet(), HeadPoseModel.load())
+    drawn: list[Image] = []
+    number = 0
+    while len(drawn) < rows * columns:
+        # Every fourth picture is another person.
+        frame = engine.sample(4 * number).frame
+        heads = pipeline(frame, 0.0).heads
+        if heads:
+            drawn.append(draw_heads(frame, heads))
+        number += 1
+    write_image(path, tile(drawn, columns))
+
+
+def draw_uncertainty(path: Path, engine: Engine, person: int) -> None:
+    """The same head clear, blurred, dark, covered and in profile, with what the model says."""
+    model = HeadPoseModel.load()
+    figure, cells = plt.subplots(1, 5, figsize=(12.5, 3.0), dpi=110)
+    for cell, (name, (angles, spoil)) in zip(cells, CONDITIONS.items(), strict=True):
+        sample = engine.render(0, engine.person(person), portrait(np.array(angles)))
+        frame = spoil(sample.frame, sample.frame_box)
+        box = GivenBoxes(sample.frame_box[None])
+        (head,) = HeadPosePipeline(box, model)(frame, 0.0).heads
+        cell.imshow(draw_heads(frame, [head]))
+        yaw, pitch, roll = head.std_deg
+        cell.set_title(f"{name}\nsigma {yaw:.0f}, {pitch:.0f}, {roll:.0f} degrees", fontsize=9)
+        cell.axis("off")
+    figure.tight_layout()
+    figure.savefig(path)
+    plt.close(figure)
+
+
+def two_people(engine: Engine) -> tuple[Image, np.ndarray]:
+    """A wide image with two heads, and their boxes (2, 4)."""
+    left = engine.render(0, engine.person(3), portrait(np.array([-25.0, 5.0, 0.0])))
+    right = engine.render(0, engine.person(11), portrait(np.array([35.0, -10.0, 5.0])))
+    shift = np.array([left.frame.shape[1], 0, left.frame.shape[1], 0])
+    return np.hstack([left.frame, right.frame]), np.stack(
+        [left.frame_box, right.frame_box + shift]
+    )
+
+
+def covered(frame: Image, box: np.ndarray) -> Image:
+    """The lower half of the face behind a sheet."""
+    x1, y1, x2, y2 = np.round(box).astype(int)
+    shown = frame.copy()
+    shown[(y1 + y2) // 2 : y2 + 10, x1 - 10 : x2 + 10] = 120
+    return shown
+
+
+def dark(frame: Image, box: np.ndarray) -> Image:
+    """A twentieth of the light, and the noise that a camera then has."""
+    noise = np.random.default_rng(0).normal(0.0, 6.0, frame.shape)
+    return np.clip(frame * 0.05 + noise, 0, 255).astype(np.uint8)
+
+
+CONDITIONS: dict[str, tuple[tuple[float, float, float], Callable[[Image, np.ndarray], Image]]] = {
+    "clear": ((15.0, 5.0, 0.0), lambda frame, box: frame),
+    "blurred": ((15.0, 5.0, 0.0), lambda frame, box: cv2.GaussianBlur(frame, (0, 0), 14.0)),
+    "dark": ((15.0, 5.0, 0.0), dark),
+    "covered": ((15.0, 5.0, 0.0), covered),
+    "profile": ((80.0, 5.0, 0.0), lambda frame, box: frame),
+}
+
+
+def tile(pictures: Sequence[Image], columns: int) -> Image:
+    """Pictures of one size side by side, row by row."""
+    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
+    return np.vstack([np.hstack(row) for row in rows])
+
+
+def portrait(angles_deg: np.ndarray) -> Scene:
+    """A quiet studio: even light, eyes and torso in line with the head."""
+    return Scene(
+        angles_deg=(float(angles_deg[0]), float(angles_deg[1]), float(angles_deg[2])),
+        distance_m=2.0,
+        face_share=0.5,
+        offset_share=(0.0, 0.0),
+        torso_rad=(0.0, 0.0, 0.0),
+        gaze_deg=(0.0, 0.0),
+        expression={},
+        lighting=STUDIO,
+        clutter_seed=1,
+    )
+
+
+def labelled(sample: Sample) -> Head:
+    """The head of a rendered frame with its true pose."""
+    angles = np.array(sample.scene.angles_deg)
+    std = np.full(3, STD_FLOOR_DEG)
+    unknown = np.full((3, 3), np.nan)
+    return Head(
+        box=sample.frame_box.astype(np.float32),
+        score=1.0,
+        paper_angles_deg=angles,
+        std_deg=std,
+        extrapolated=False,
+        rotation=matrix_from_angles(angles),
+        ray_rotation=np.eye(3),
+        covariance=orientation_covariance(angles, std),
+        position=unknown[0],
+        position_covariance=unknown,
+        perspective_corrected=False,
+    )
+
+
+if __name__ == "__main__":
+    main()

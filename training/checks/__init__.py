@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Looks at data, weights and runs; nothing is trained here."""
