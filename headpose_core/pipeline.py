@@ -129,7 +129,7 @@ class HeadPosePipeline:
         R_ray: FloatArray,
         camera_orientation: FloatArray | None,
     ) -> _Tracked:
-        """Which face is which, and its orientation in the optical frame, filtered along its track."""
+        """Which face is which, and its orientation in the optical frame, filtered."""
         orientations = R_ray @ matrix_from_angles(estimate.mean_deg)
         covariances = orientation_covariance(estimate.mean_deg, estimate.std_deg)
         covariances = R_ray @ covariances @ _transposed(R_ray)

@@ -25,9 +25,9 @@ PAGE, YAML = _REPOSITORY / "docs" / "node.md", _REPOSITORY / "config" / "headpos
 _BEGIN, _END = "<!-- parameters -->\n", "<!-- end of parameters -->\n"
 _WHEN = {AT_START: "start", AT_CONFIGURE: "configure", LIVE: "live"}
 _YAML_HEAD = """\
-# Every parameter of the node, with its default. Taken: "start" when the node starts, "configure" when it is
-# configured next, "live" with the next image. `ros2 param describe` has the ranges too; a value that is refused
-# comes back with the reason and changes nothing. Made by `make docs`.
+# Every parameter of the node, with its default. Taken: "start" when the node starts, "configure"
+# when it is configured next, "live" with the next image. `ros2 param describe` has the ranges; a
+# value that is refused comes back with the reason and changes nothing. Made by `make docs`.
 
 /**:
   ros__parameters:

@@ -47,11 +47,8 @@ def add_settings(add: Callable[..., object], kind: type[Settings], *left_out: st
     for one in settings_of(kind):
         if one.name in left_out:
             continue
-        option, words = (
-            f"--{one.plain_name.replace('_', '-')}",
-            one.words[0].lower() + one.words[1:],
-        )
-        words = words.rstrip(".")
+        option = f"--{one.plain_name.replace('_', '-')}"
+        words = (one.words[0].lower() + one.words[1:]).rstrip(".")
         if one.limits is None:
             add(option, action=argparse.BooleanOptionalAction, default=one.default, help=words)
         else:

@@ -28,9 +28,9 @@ class InsightFaceDetector:
     """A detector of insightface on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: an SCRFD or RetinaFace file (ONNX). A file with a fixed input size sees every image
-    in that size, whatever ``max_side`` says. threads: of ONNX Runtime. settings: of
-    ``DetectorSettings``, by name. Raises DeviceError when insightface is not installed, ModelError when the
-    file is missing or none of its detectors.
+    in that size, whatever ``max_side`` says. threads: of ONNX Runtime. settings: those
+    of ``DetectorSettings``, by name. Raises DeviceError when insightface is not installed,
+    ModelError when the file is missing or none of its detectors.
     """
 
     def __init__(

@@ -64,8 +64,8 @@ def square_boxes(boxes: ArrayLike) -> NDArray[np.int32]:
 def crop_faces(view: ImageView, windows: ArrayLike, size: int = CROP_SIZE) -> NDArray[np.uint8]:
     """Cut windows out of an image and resize them.
 
-    windows: (N, 4) int pixels, from ``crop_windows``. What lies outside the image is black. Shrinks
-    with area averaging, enlarges bilinearly. Returns (N, size, size, 3) uint8 RGB.
+    windows: (N, 4) int pixels, from ``crop_windows``. What lies outside the image is black.
+    Shrinks with area averaging, enlarges bilinearly. Returns (N, size, size, 3) uint8 RGB.
     """
     windows = np.asarray(windows, np.int64).reshape(-1, 4)
     crops = np.empty((len(windows), size, size, 3), np.uint8)
