@@ -84,7 +84,7 @@ def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
     plane = np.stack([x, y], axis=-1)
     if camera.distortion_model == "equidistant":
         return _fisheye_ray(plane, camera.D)
-    if not np.any(camera.D):
+    if not np.any(camera.D) or not plane.size:  # OpenCV does not take no points
         return _unit(plane)
     return _unit(_undistorted(plane, camera.D))
 

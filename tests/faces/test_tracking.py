@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -60,7 +62,7 @@ def test_a_face_comes_back_within_the_gap_only(missing_s: float, comes_back: str
 def test_a_face_in_every_image_keeps_its_id_however_slowly_they_come(
     hz: float, max_gap_s: float
 ) -> None:
-    tracker = Tracker(max_gap_s)
+    tracker = Tracker(max_gap_s=max_gap_s)
     stamps = (np.arange(10) + 0.2 * np.sin(np.arange(10.0))) / hz
     assert {name for stamp in stamps for name in ids(tracker, stamp, LEFT)} == {"f1"}
     after = stamps[-1] + 1 / hz
@@ -295,10 +297,10 @@ def test_ids_must_be_names(prefix: str) -> None:
 def test_settings_change_live_and_bad_ones_do_not() -> None:
     tracker = Tracker()
     tracker.update(0.0, [LEFT])
-    tracker.configure(max_gap_s=2.0)
+    tracker.settings = replace(tracker.settings, max_gap_s=2.0)
     for changes in ({"max_gap_s": -1.0}, {"max_gap_s": np.nan}, {"min_hits": 0}):
         with pytest.raises(ValueError, match="expected"):
-            tracker.configure(**changes)
+            tracker.settings = replace(tracker.settings, **changes)
     assert ids(tracker, 1.5, LEFT) == ["f1"]
 
 

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headpose_core.geometry.camera_model import (
+    FaceRays,
     is_calibrated,
     ray_rotation,
     same_calibration,
@@ -178,6 +179,37 @@ def test_rotations_onto_many_rays_are_those_onto_each(vectors: list[tuple[float,
     np.testing.assert_array_equal(ray_rotation(rays), [ray_rotation(ray) for ray in rays])
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_rays_of_faces_are_those_of_their_middles(model: str) -> None:
+    boxes = np.array([[300.0, 200, 360, 280], [20, 30, 100, 120]])
+    rays = FaceRays.of(camera(model), boxes)
+    middles = viewing_ray(camera(model), boxes.reshape(2, 2, 2).mean(axis=1))
+    assert rays.known
+    np.testing.assert_array_equal(rays.centres, middles)
+    np.testing.assert_array_equal(rays.rotations, ray_rotation(middles))
+
+
+def test_without_a_calibration_no_rays_and_no_positions() -> None:
+    boxes = [[300, 200, 360, 280], [20, 30, 100, 120]]
+    for cam in (None, Camera(640, 480, np.zeros((3, 3)))):
+        rays = FaceRays.of(cam, boxes)
+        assert not rays.known
+        positions, covariances = sellion_positions(rays, [np.eye(3)] * 2, 0.19)
+        assert positions.shape == (2, 3)
+        assert covariances.shape == (2, 3, 3)
+        assert np.isnan(positions).all()
+        assert np.isnan(covariances).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_faces_have_no_positions(model: str) -> None:
+    rays = FaceRays.of(camera(model), np.zeros((0, 4)))
+    assert rays.rotations.shape == (0, 3, 3)
+    positions, covariances = sellion_positions(rays, np.zeros((0, 3, 3)), 0.19)
+    assert positions.shape == (0, 3)
+    assert covariances.shape == (0, 3, 3)
+
+
 def seen_box(
     cam: Camera, centre: np.ndarray, rotation: np.ndarray, height_m: float, points: int = 20_000
 ) -> np.ndarray:
@@ -202,7 +234,7 @@ def test_position_of_a_head_of_known_size(
     rotation = ray_rotation(ray) @ about_ray
     box = seen_box(cam, centre, rotation, 0.19)
 
-    (position,), (covariance,) = sellion_positions(cam, [box], [about_ray], 0.19)
+    (position,), (covariance,) = sellion_positions(FaceRays.of(cam, [box]), [about_ray], 0.19)
 
     sellion = centre + rotation @ (0.19 * np.array([0.0, -0.11, -0.21]))
     assert np.linalg.norm(position - sellion) < 0.03 * np.linalg.norm(centre)
@@ -213,8 +245,8 @@ def test_position_of_a_head_of_known_size(
 def test_position_scales_with_the_size_of_the_face_and_doubt_with_distance() -> None:
     cam, R = camera(), np.eye(3)
     boxes = [(300, 200, 360, 280), (315, 220, 345, 260)]
-    (near, far), (near_cov, far_cov) = sellion_positions(cam, boxes, [R, R], 0.19)
-    (large,), _ = sellion_positions(cam, boxes[:1], [R], 0.38)
+    (near, far), (near_cov, far_cov) = sellion_positions(FaceRays.of(cam, boxes), [R, R], 0.19)
+    (large,), _ = sellion_positions(FaceRays.of(cam, boxes[:1]), [R], 0.38)
     np.testing.assert_allclose(large, 2 * near)
     assert far[2] > 1.8 * near[2]
     assert far_cov[2, 2] > 3.5 * near_cov[2, 2]
@@ -235,7 +267,7 @@ def test_position_covariance_agrees_with_monte_carlo(place: tuple[float, ...]) -
         shift_px = 0.05 * height_m * K[0, 0] / place[2] * rng.normal(size=2)
         boxes.append(box + np.tile(shift_px, 2) + rng.normal(size=4))
         truth.append(np.array(place) + rotation @ (height_m * np.array([0.0, -0.11, -0.21])))
-    found, covariances = sellion_positions(cam, boxes, [about_ray] * 400, 0.19)
+    found, covariances = sellion_positions(FaceRays.of(cam, boxes), [about_ray] * 400, 0.19)
     off = found - truth
     share = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariances), off).mean() / 3
     assert 0.7 < share < 1.3
