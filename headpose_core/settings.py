@@ -11,7 +11,6 @@ documentation are made from these classes.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -37,17 +36,16 @@ class Setting:
     def problem(self, value: Any) -> str:
         """Why a value is refused; "" when it is taken."""
         if self.limits is None:
-            return "" if isinstance(value, bool) else f"{self.name}: expected true or false"
-        low, high = self.limits
-        unit = f" {self.unit}" if self.unit else ""
-        number = isinstance(value, (int, float)) and math.isfinite(value)
-        if number and low <= value <= high and (value == int(value) or not self._is_whole()):
-            return ""
-        kind = "a whole number" if self._is_whole() else "a number"
-        return f"{self.name}: expected {kind} from {low:g} to {high:g}{unit}, got {value!r}"
-
-    def _is_whole(self) -> bool:
-        return isinstance(self.default, int)
+            good, expected = isinstance(value, bool), "true or false"
+        else:
+            low, high = self.limits
+            whole = isinstance(self.default, int)
+            kinds = int if whole else (int, float)
+            number = isinstance(value, kinds) and not isinstance(value, bool)
+            good = number and low <= value <= high  # NaN is in no range
+            unit = f" {self.unit}" if self.unit else ""
+            expected = f"a {'whole ' * whole}number from {low:g} to {high:g}{unit}"
+        return "" if good else f"{self.name}: expected {expected}, got {value!r}"
 
 
 def setting(

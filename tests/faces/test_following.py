@@ -157,7 +157,9 @@ def test_on_a_real_video_boxes_stay_on_the_face(car_video) -> None:
     """A man talking in a moving car: a third of the detections, boxes a hundredth of them off."""
     images = [image for _, image in VideoReader(car_video)]
     detector, follower = Counting(YuNet()), FaceFollower()
-    expected = np.concatenate([detector.detect(as_view(image)).largest(1).boxes for image in images])
+    expected = np.concatenate(
+        [detector.detect(as_view(image)).largest(1).boxes for image in images]
+    )
     detector.calls = 0
     got = np.concatenate([find(follower, detector, image, 3, 1).boxes for image in images])
     assert detector.calls <= len(images) / 3 + 2
