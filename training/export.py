@@ -46,6 +46,8 @@ class ExportConfig:
     version: str = "1.0.0"
     temperature: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Calibrates the spread of yaw, pitch and roll; `training.evaluate --fit-temperature`."""
+    crop_scale: float = 1.0
+    """Of the detector's box at run time; the one with the least error on labelled faces."""
     training_data: str = "rendered heads only (training/synthesis)"
     licence: str = "Apache-2.0"
     metrics: Path | None = None
@@ -124,6 +126,7 @@ def export(config: ExportConfig) -> None:
         metrics=read_metrics(config.metrics) if config.metrics else {},
         git_hash=git_hash(),
         crop=crop_of(notes),
+        crop_scale=config.crop_scale,
     )
     effect = effect_of_rounding(network, metadata.crop, config)  # first: its data may be missing
     config.out.parent.mkdir(parents=True, exist_ok=True)

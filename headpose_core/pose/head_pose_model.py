@@ -119,7 +119,8 @@ class HeadPoseModel:
 
     def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 of face boxes (N, 4), made as the model was trained."""
-        return crop_faces(view, crop_windows(boxes, self.metadata.crop))
+        windows = crop_windows(boxes, self.metadata.crop, self.metadata.crop_scale)
+        return crop_faces(view, windows)
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) float32, yaw, pitch, roll, of crops (N, 112, 112, 3) uint8 RGB.
