@@ -17,6 +17,7 @@ from headpose_core.benchmark.machine import processor
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import CROP_SIZE, crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
 from headpose_core.onnx_files.sessions import import_onnxruntime, open_session
 from headpose_core.pose.backends import Request, batch_sizes, candidates
@@ -37,8 +38,9 @@ def reference() -> HeadPoseModel:
 def crops(astronaut, car_video) -> np.ndarray:
     """Faces of the astronaut and of the man in the car, and noise on a ramp."""
     detector = YuNet()
-    pictures = [astronaut, *(image for stamp, image in VideoReader(car_video) if stamp < 0.1)]
-    faces = [crop_faces(p, square_boxes(detector.detect(p).boxes[:1])) for p in pictures]
+    images = [astronaut, *(image for stamp, image in VideoReader(car_video) if stamp < 0.1)]
+    views = [as_view(image) for image in images]
+    faces = [crop_faces(v, square_boxes(detector.detect(v).boxes[:1])) for v in views]
     ramp = np.linspace(0, 200, CROP_SIZE, dtype=np.float32)[None, :, None, None]
     noise = np.random.default_rng(0).uniform(0, 55, (1, CROP_SIZE, CROP_SIZE, 3))
     return np.concatenate([*faces, (ramp + noise).astype(np.uint8)])
@@ -49,7 +51,7 @@ def test_backends_agree_on_real_crops(backend, crops, reference) -> None:
     pytest.importorskip(NEEDS[backend], reason=f"needs {backend}")
     model = HeadPoseModel.load(device="cpu", backend=backend, precision="fp32")
     assert (model.backend_asked, model.backend, model.device) == (backend, backend, "cpu")
-    assert (model.precision, model.passed_over) == ("fp32", ())
+    assert (model.precision, model.rejected_backends) == ("fp32", ())
     expected = reference.infer(crops)
     assert np.ptp(expected) > 10  # they say something
     for count in (1, 3, len(crops)):
@@ -125,8 +127,8 @@ def test_a_cpu_takes_openvino_where_it_is_installed(tiny_model_file) -> None:
     reason="this ONNX Runtime has CUDA",
 )
 def test_a_gpu_is_missed_by_those_who_asked_for_it(tiny_model_file) -> None:
-    assert HeadPoseModel.load(tiny_model_file).passed_over == ()
-    assert len(HeadPoseModel.load(tiny_model_file, device="cuda").passed_over) == 1
+    assert HeadPoseModel.load(tiny_model_file).rejected_backends == ()
+    assert len(HeadPoseModel.load(tiny_model_file, device="cuda").rejected_backends) == 1
 
 
 def test_the_order_in_which_backends_are_tried(monkeypatch) -> None:
