@@ -17,6 +17,7 @@ from headpose_core.errors import DeviceError, ModelError
 from headpose_core.images.crop import crop_faces, crop_windows
 from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import describe, read_model_file
+from headpose_core.output_files import cache_folder
 from headpose_core.pose.backends import (
     PRECISIONS,
     Backend,
@@ -25,7 +26,6 @@ from headpose_core.pose.backends import (
     candidates,
     open_backend,
 )
-from headpose_core.pose.backends.engine_cache import default_cache_dir
 from headpose_core.pose.bins import Estimate, decode
 from headpose_core.pose.model_file import (
     INPUT_SHAPE,
@@ -96,7 +96,7 @@ class HeadPoseModel:
         choices = candidates(backend, device, allow_cpu_fallback)
         path = model_path(path)
         data = read_model_file(path)
-        cache = default_cache_dir() if engine_cache_dir is None else Path(engine_cache_dir)
+        cache = cache_folder() if engine_cache_dir is None else Path(engine_cache_dir)
         request = Request(data, device, threads, precision, cache, progress)
         try:
             description = describe(data)

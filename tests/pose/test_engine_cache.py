@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from headpose_core.errors import DeviceError
+from headpose_core.output_files import cache_folder
 from headpose_core.pose.backends import Request, engine_cache
 from headpose_core.pose.backends.engine_cache import (
-    default_cache_dir,
     engine_folder,
     engine_key,
     private_folder,
@@ -67,10 +67,10 @@ def test_the_key_changes_with_everything_that_an_engine_depends_on() -> None:
 
 def test_caches_are_where_the_user_keeps_caches(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/caches")
-    assert default_cache_dir() == Path("/var/caches/headpose")
+    assert cache_folder() == Path("/var/caches/headpose")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / ".cache" / "headpose"
+    assert cache_folder() == tmp_path / ".cache" / "headpose"
 
 
 @pytest.mark.parametrize(("precision", "half"), [("auto", "True"), ("fp32", "False")])

@@ -16,11 +16,10 @@ from numpy.typing import NDArray
 
 from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angles, mirror_angles
 from headpose_core.images.crop import CROP_SIZE, Fit, crop_faces, crop_windows
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.degrade import DegradeConfig, degrade
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG
 from headpose_core.types import FloatArray, Image
-
-# Labels further out than the evaluation of the field keeps are not made by rotation.
-LARGEST_ANGLE_DEG = 99.0
 
 
 @dataclass(frozen=True)
@@ -127,7 +126,7 @@ def plain_view(
     image: Image, box: NDArray[np.float32], size: int = CROP_SIZE, fit: Fit = "pad"
 ) -> Image:
     """The crop of run time, (size, size, 3): no augmentation."""
-    return np.asarray(crop_faces(image, crop_windows(box[None], fit), size)[0])
+    return np.asarray(crop_faces(as_view(image), crop_windows(box[None], fit), size)[0])
 
 
 def training_views(

@@ -3,7 +3,8 @@
 
 The order is that of a camera: something in front of the face, light, lens, exposure and colour,
 sensor noise, resolution, compression. The paper's section 4.1 has those in `PAPER_STAGES`; the
-others are ours. All work on (S, S, 3) uint8 RGB and cost a fraction of a millisecond.
+others are ours. All work on (S, S, 3) uint8 RGB and cost a fraction of a millisecond. What each
+does is in `degrade_scene` and `degrade_camera`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 
-import cv2
 import numpy as np
 
-from headpose_core.images.crop import CROP_SIZE
-from headpose_core.types import FloatArray, Image
+from headpose_core.learning.data import degrade_camera, degrade_scene
+from headpose_core.types import Image
 
 
 @dataclass(frozen=True)
@@ -73,209 +73,22 @@ def degrade(crop: Image, config: DegradeConfig, rng: np.random.Generator) -> Ima
     return crop
 
 
-def occlude(crop: Image, rng: np.random.Generator) -> Image:
-    """A rectangle or an ellipse, flat or with the texture of another part of the crop."""
-    size = len(crop)
-    width, height = (int(side) for side in rng.uniform(0.1, 0.5, 2) * size)
-    x, y = (int(place) for place in rng.uniform(-0.1, 0.9, 2) * size)
-    angle = rng.uniform(0, 180) if rng.random() < 0.5 else None
-
-    def paint(canvas: Image, colour: tuple[int, ...]) -> Image:
-        if angle is None:
-            cv2.rectangle(canvas, (x, y), (x + width, y + height), colour, cv2.FILLED)
-        else:
-            axes = (width // 2, height // 2)
-            cv2.ellipse(canvas, (x, y), axes, angle, 0, 360, colour, cv2.FILLED)
-        return canvas
-
-    if rng.random() < 0.5:
-        return paint(crop.copy(), tuple(map(int, rng.integers(0, 256, 3))))
-    mask = paint(np.zeros((size, size), np.uint8), (255,))
-    cover = np.roll(crop, tuple(rng.integers(size // 4, size // 2, 2)), (0, 1))
-    return np.asarray(cv2.copyTo(cover, mask, crop.copy()), np.uint8)
-
-
-def strands(crop: Image, rng: np.random.Generator) -> Image:
-    """A bundle of curved lines of one colour and nearly one course, across or beside the face."""
-    size, count = len(crop), int(rng.integers(3, 40))
-    down = np.linspace(-0.1, rng.uniform(0.5, 1.1), 12)
-    across = rng.uniform(-0.1, 1.1) + rng.normal(0, 0.3) * down + rng.normal(0, 0.4) * down**2
-    apart = (
-        rng.normal(0, rng.uniform(0.02, 0.12), (count, 1)) + rng.normal(0, 0.03, (count, 1)) * down
-    )
-    points = np.stack([across + apart, np.broadcast_to(down, apart.shape)], axis=-1) * size
-    course = rng.normal(0, 25)  # degrees that the bundle is off from hanging down
-    turn = cv2.getRotationMatrix2D((size / 2, size / 2), course, 1.0)
-    points = points @ turn[:, :2].T + turn[:, 2]
-    shift = 4  # fractional bits of the coordinates
-    lines = list(np.rint(points * 2**shift).astype(np.int32))
-    bright = rng.uniform(5, 160)
-    colour = bright * np.array([1.0, rng.uniform(0.6, 1.0), rng.uniform(0.4, 1.0)])
-    thick = int(rng.integers(1, 3))
-    drawn = cv2.polylines(crop.copy(), lines, False, colour.tolist(), thick, cv2.LINE_AA, shift)
-    opacity = rng.uniform(0.5, 1.0)
-    return np.asarray(cv2.addWeighted(drawn, opacity, crop, 1 - opacity, 0.0), np.uint8)
-
-
-def shade(crop: Image, rng: np.random.Generator) -> Image:
-    """One side darker than the other; the edge between them soft or sharp, straight or bent."""
-    size = len(crop)
-    towards, bend, place = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.7), rng.normal(0, 0.2)
-    softness = np.exp(rng.uniform(np.log(0.03), np.log(0.6)))
-    darker, brighter = rng.uniform(0.2, 1.0), rng.uniform(0.0, 0.3)
-    y, x = np.mgrid[: size // 2, : size // 2] * (2 / size) - 0.5
-    c, s = np.cos(towards), np.sin(towards)
-    side = np.tanh((c * x + s * y + bend * (c * y - s * x) ** 2 - place) / softness)
-    gain = cv2.resize(np.exp(darker * (side - 1.0) + brighter), (size, size))
-    return np.asarray(cv2.multiply(crop, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
-
-
-def blur(crop: Image, rng: np.random.Generator) -> Image:
-    """Gaussian blur of up to 2 pixels of the final crop."""
-    sigma = rng.uniform(0.4, 2.0) * len(crop) / CROP_SIZE
-    return np.asarray(cv2.GaussianBlur(crop, (0, 0), sigma), np.uint8)
-
-
-def motion(crop: Image, rng: np.random.Generator) -> Image:
-    """Mean along a line of up to 9 pixels of the final crop."""
-    length = rng.uniform(2.0, 9.0) * len(crop) / CROP_SIZE
-    direction = rng.uniform(0, np.pi)
-    half = length / 2 * np.array([np.cos(direction), np.sin(direction)])
-    radius = int(np.ceil(np.abs(half).max())) + 1
-    kernel = np.zeros((2 * radius + 1, 2 * radius + 1), np.float32)
-    x, y = np.round(radius + np.linspace(-1, 1, 4 * radius + 1) * half[:, None]).astype(int)
-    np.add.at(kernel, (y, x), 1)
-    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)
-
-
-def exposure(crop: Image, rng: np.random.Generator) -> Image:
-    """Brightness and contrast: what the camera made of the scene, whatever the crop had before.
-
-    Mean and standard deviation of the grey levels are drawn as those of face crops in photos are
-    spread; rendered heads are darker and have two thirds of their contrast. Black stays black,
-    because it is what lies outside the image.
-    """
-    mean, spread = (float(np.mean(part[:3])) for part in cv2.meanStdDev(crop))
-    wanted = rng.normal(115.0, 38.0)
-    contrast = 50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0)
-    levels = np.clip(wanted, 25.0, 230.0) + (_LEVELS - mean) * np.clip(contrast, 0.4, 3.0)
-    levels[0] = 0.0
-    return np.asarray(cv2.LUT(crop, _as_table(levels)), np.uint8)
-
-
-def curve(crop: Image, rng: np.random.Generator) -> Image:
-    """A tone curve in the form of an S: black and white stay, the crop's mean gets steeper."""
-    mean = np.clip(crop.mean() / 255, 0.1, 0.9)
-    steepness, middle = rng.uniform(1.2, 2.5), np.log(0.5) / np.log(mean)
-    levels = (_LEVELS / 255) ** middle
-    light, dark = levels**steepness, (1 - levels) ** steepness
-    tone = (light / (light + dark)) ** (1 / middle)
-    return np.asarray(cv2.LUT(crop, _as_table(255 * tone)), np.uint8)
-
-
-def tint(crop: Image, rng: np.random.Generator) -> Image:
-    """Gamma, and a gain for each channel."""
-    off = 0.4 if rng.random() < 0.2 else 0.12
-    balance, gamma = rng.uniform(1 - off, 1 + off, 3), np.exp(rng.uniform(-0.4, 0.4))
-    levels = (_LEVELS / 255) ** gamma * 255
-    return np.asarray(cv2.LUT(crop, _as_table(levels[:, None] * balance)[:, None]), np.uint8)
-
-
-_LEVELS = np.arange(256.0)
-
-
-def _as_table(levels: FloatArray) -> Image:
-    return np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-
-
-def mix_with_grey(crop: Image, colour: float) -> Image:
-    """The crop with `colour` times its saturation."""
-    weights = np.array([0.299, 0.587, 0.114])
-    matrix = colour * np.eye(3) + (1 - colour) * np.tile(weights, (3, 1))
-    return np.asarray(cv2.transform(crop, matrix), np.uint8)
-
-
-def saturation(crop: Image, rng: np.random.Generator) -> Image:
-    """Between almost grey and stronger colours."""
-    return mix_with_grey(crop, rng.uniform(0.3, 1.4))
-
-
-def grey(crop: Image, rng: np.random.Generator) -> Image:
-    """No colour."""
-    return mix_with_grey(crop, 0.0)
-
-
-def infrared(crop: Image, rng: np.random.Generator) -> Image:
-    """Near infrared with its own lamp.
-
-    Skin is bright and even there, as in the red channel; the light falls off from a spot on the
-    face, so that its rim and the background go dark.
-    """
-    size = len(crop)
-    red = rng.uniform(0.6, 1.0)
-    seen = cv2.transform(crop, np.array([[red, 1 - red, 0.0]]))
-    away = (np.arange(size) / size - rng.uniform(0.3, 0.7, (2, 1))) ** 2
-    down, across = np.exp(-rng.uniform(1.0, 6.0) * away).astype(np.float32)
-    light = np.outer(rng.uniform(0.9, 1.6) * down, across)
-    lit = cv2.multiply(seen, light, dtype=cv2.CV_8U)
-    return np.asarray(cv2.cvtColor(lit, cv2.COLOR_GRAY2RGB), np.uint8)
-
-
-def noise(crop: Image, rng: np.random.Generator) -> Image:
-    """Gaussian noise of up to 16 grey levels, the same or another one in each channel."""
-    alike, sigma = rng.random() < 0.5, rng.uniform(2, 16)
-    # OpenCV draws three times as fast as NumPy; seeded here, so that a view stays the same.
-    cv2.setRNGSeed(int(rng.integers(1 << 31)))
-    values = np.empty(crop.shape[:2] if alike else crop.shape, np.int16)
-    cv2.randn(values, np.array([0.0]), np.array([sigma]))
-    if alike:
-        values = np.asarray(cv2.merge([values] * 3))
-    return np.asarray(cv2.add(crop, values, dtype=cv2.CV_8U), np.uint8)
-
-
-def sharpen(crop: Image, rng: np.random.Generator) -> Image:
-    """Unsharp mask: the difference from a blurred crop is added."""
-    sigma, amount = rng.uniform(0.6, 1.6) * len(crop) / CROP_SIZE, rng.uniform(0.3, 1.5)
-    blurred = cv2.GaussianBlur(crop, (0, 0), sigma)
-    return np.asarray(cv2.addWeighted(crop, 1.0 + amount, blurred, -amount, 0.0), np.uint8)
-
-
-def resample(crop: Image, rng: np.random.Generator) -> Image:
-    """As if the face had been 20 to 100 pixels wide in the image."""
-    size = len(crop)
-    side = int(rng.uniform(20, 100))
-    if side >= size:
-        return crop
-    small = cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
-
-
-def compress(crop: Image, rng: np.random.Generator) -> Image:
-    """JPEG of quality 15 to 80."""
-    quality = int(rng.integers(15, 81))
-    # The coder takes BGR; it must get it, so that the right channels lose resolution.
-    bgr = cv2.cvtColor(crop, cv2.COLOR_RGB2BGR)
-    _, data = cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))
-    decoded = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
-    return np.asarray(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
-    "occlude": occlude,
-    "strands": strands,
-    "shade": shade,
-    "blur": blur,
-    "motion": motion,
-    "exposure": exposure,
-    "curve": curve,
-    "tint": tint,
-    "saturation": saturation,
-    "grey": grey,
-    "infrared": infrared,
-    "noise": noise,
-    "sharpen": sharpen,
-    "resample": resample,
-    "compress": compress,
+    "occlude": degrade_scene.occlude,
+    "strands": degrade_scene.strands,
+    "shade": degrade_scene.shade,
+    "blur": degrade_camera.blur,
+    "motion": degrade_camera.motion,
+    "exposure": degrade_camera.exposure,
+    "curve": degrade_camera.curve,
+    "tint": degrade_camera.tint,
+    "saturation": degrade_camera.saturation,
+    "grey": degrade_camera.grey,
+    "infrared": degrade_camera.infrared,
+    "noise": degrade_camera.noise,
+    "sharpen": degrade_camera.sharpen,
+    "resample": degrade_camera.resample,
+    "compress": degrade_camera.compress,
 }
 # Down- and upsampling, brightness and contrast, Gaussian blur (section 4.1).
 PAPER_STAGES = ("blur", "exposure", "resample")

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.errors import DeviceError
+from headpose_core.output_files import cache_folder
 
 # What each backend runs on, the fastest first.
 DEVICES = {
@@ -61,7 +62,7 @@ class Request:
     device: str = "cpu"
     threads: int = 1
     precision: str = "auto"
-    cache_dir: Path = Path("~/.cache/headpose")
+    cache_dir: Path = field(default_factory=cache_folder)
     say: Callable[[str], None] = lambda message: None
 
 

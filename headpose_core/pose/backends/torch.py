@@ -6,15 +6,12 @@ The only place of inference that imports torch.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.errors import DeviceError, ModelError
-from headpose_core.onnx_files.onnx_file import describe, read_weights
+from headpose_core.errors import DeviceError
 from headpose_core.pose.backends import NoSuchDeviceError, Request, batch_sizes
 from headpose_core.pose.model_file import INPUT_SHAPE
 
@@ -23,17 +20,20 @@ if TYPE_CHECKING:
 
     from headpose_core.pose.networks.network import HeadPoseNet
 
-_BLOCK = re.compile(r"backbone\.stages\.(\d+)\.(\d+)\.")  # stage and position
 # One CUDA graph for each; a batch in between is filled up.
 POOL = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 
 
 def open_backend(request: Request) -> TorchCpu | TorchCuda:
-    """Build the network and load the weights. DeviceError: no torch, or none with CUDA."""
+    """Build the network and load the weights.
+
+    Raises DeviceError without PyTorch, or without CUDA where it is asked for; ModelError when the
+    file is quantised or has none of the known backbones.
+    """
     try:
         import torch
 
-        import headpose_core.pose.networks.network  # noqa: F401 (needs safetensors)
+        from headpose_core.pose.networks.from_file import read_network  # needs safetensors
     except ImportError as error:
         raise DeviceError(
             f"expected PyTorch and safetensors to be installed, got '{error}': "
@@ -41,57 +41,13 @@ def open_backend(request: Request) -> TorchCpu | TorchCuda:
         ) from error
     if request.device == "cuda" and not torch.cuda.is_available():
         raise NoSuchDeviceError(f"torch {torch.__version__} finds no CUDA device")
-    network = load_network(request.data)
+    network = read_network(request.data)
     if request.device == "cuda":
         return TorchCuda(network, "fp16" if request.precision == "auto" else request.precision)
     if request.precision not in ("auto", "fp32"):
         raise DeviceError(f"precision: torch on a CPU computes in fp32, got {request.precision}")
     torch.set_num_threads(request.threads)  # of the whole process: torch knows no other way
     return TorchCpu(network)
-
-
-def load_network(data: bytes) -> HeadPoseNet:
-    """The network of a model file, its normalisations folded away as there.
-
-    Raises ModelError when the file is quantised or has none of the known backbones.
-    """
-    if "QuantizeLinear" in describe(data).operators:
-        raise ModelError("expected a float model for torch, got an int8 one; use another backend")
-    import torch
-
-    from headpose_core.pose.networks.backbones import BACKBONES
-    from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig
-
-    weights = read_weights(data)
-    tensors = {name.removesuffix("_half"): torch.from_numpy(v) for name, v in weights.items()}
-    shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    width = len(tensors.get("backbone.stem.0.weight", ()))
-    blocks = {m.groups() for name in tensors if (m := _BLOCK.match(name))}
-    depths = tuple(Counter(stage for stage, _ in sorted(blocks)).values())
-    for backbone in BACKBONES if width else ():
-        with torch.device("meta"):
-            network = HeadPoseNet(NetworkConfig(backbone, width, depths)).eval()
-            _fold_away_normalisation(network)
-        if {name: tensor.shape for name, tensor in network.state_dict().items()} == shapes:
-            network.load_state_dict(tensors, assign=True)
-            return network
-    raise ModelError(
-        f"expected a network with one of the backbones {', '.join(BACKBONES)} for torch, "
-        "got another; use another backend"
-    )
-
-
-def _fold_away_normalisation(network: HeadPoseNet) -> None:
-    """Give each convolution the bias that stands for the normalisation behind it."""
-    from torch import nn
-
-    for module in network.modules():
-        if not isinstance(module, nn.Sequential) or len(module) != 2:
-            continue
-        conv, norm = module
-        if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
-            conv.bias = nn.Parameter(conv.weight.new_zeros(conv.out_channels))
-            module[1] = nn.Identity()
 
 
 class TorchCpu:
