@@ -8,7 +8,6 @@ ends in a ModelError.
 
 from __future__ import annotations
 
-import math
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -124,7 +123,7 @@ def describe(data: bytes) -> Description:
 def read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
     """The float32 and float16 initialisers of an ONNX model by name, as float32.
 
-    Raises ModelError when ``data`` is no model or when one holds less data than its shape says.
+    Raises ModelError when ``data`` is no model or when one's data do not fill its shape.
     """
     weights = {}
     for name, tensor in _initializers(first(memoryview(data), _GRAPH)[0]):
@@ -134,11 +133,13 @@ def read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
         if dtype not in ("float32", "float16"):
             continue
         raw = message_in(rest.get(_RAW, memoryview(b"")))
-        if min(dims, default=1) < 0 or len(raw) != np.dtype(dtype).itemsize * math.prod(dims):
-            raise ModelError(
-                f"expected the weights {name} {dims} as raw data, got {len(raw)} bytes"
-            )
-        values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(dims)
+        told = f"expected the weights {name} {dims} as raw data, got {len(raw)} bytes"
+        if min(dims, default=0) < 0:  # NumPy would choose a size for it
+            raise ModelError(told)
+        try:
+            values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(dims)
+        except ValueError as error:  # of another length, or more or larger axes than NumPy takes
+            raise ModelError(told) from error
         weights[name] = values.astype(np.float32)
     return weights
 
