@@ -17,7 +17,8 @@ from headpose_core.errors import DeviceError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.image_messages import view_from_message
 from headpose_core.images.image_view import ImageView
-from headpose_core.messages.heads import calibration_problem, camera_from_message, seconds
+from headpose_core.messages.cameras import InfoCamera, calibration_problem, camera_from_message
+from headpose_core.messages.heads import seconds
 from headpose_core.types import Camera, Frame
 from headpose_ros.health import Health, error_text
 from headpose_ros.inputs import Picture
@@ -53,7 +54,8 @@ class ImageProcessor:
         self._node, self._parameters, self._health = node, parameters, health
         self.pipeline, self._outputs, self._fixed_frame = pipeline, outputs, fixed_frame
         self._on_device_error = on_device_error
-        self._camera: Camera | None = None
+        self._camera: InfoCamera | None = None
+        self._camera_said = ""
         self._uncalibrated = _Reason()
         self._image_size: tuple[int, int] | None = None
         self._frame_id: str | None = None
@@ -93,7 +95,8 @@ class ImageProcessor:
 
     def take_camera_info(self, info: CameraInfo) -> None:
         """Use this calibration from the next image on."""
-        self._camera = camera_from_message(info)
+        topic = self._node.resolve_topic_name("camera_info")
+        self._camera = camera_from_message(info, topic)
 
     def take_image(self, message: Picture) -> None:
         """Process it when the one in work is done, unless a newer one comes first."""
@@ -118,13 +121,14 @@ class ImageProcessor:
     def facts(self) -> dict[str, Any]:
         """For the diagnostics."""
         model, fixed = self.pipeline.model, self._fixed_frame
-        problem = calibration_problem(self._camera, self._image_size)
+        problem = calibration_problem(self._camera, self._image_size, self._frame_id)
         return {
             "model": f"{model.metadata.name} {model.metadata.version}",
             "backend": model.backend,
             "device": model.device,
             "precision": model.precision,
             "calibrated": f"False ({problem})" if problem else "True",
+            "camera_info": str(self._camera or "none"),
             "filter_frame_problem": fixed.problem if fixed else "",
             "head_pose_subscribers": self._outputs.subscribers(),
         }
@@ -183,9 +187,12 @@ class ImageProcessor:
             self.pipeline.reset()
         camera, self._frame_id = self._camera, header.frame_id
         self._image_size = view.size
-        problem = calibration_problem(camera, self._image_size)
+        problem = calibration_problem(camera, self._image_size, self._frame_id)
         if self._uncalibrated.is_news(problem, time.monotonic()):
             self._node.get_logger().warning(f"{problem}: angles only, no position, no TF")
+        if not problem and self._camera_said != str(camera):
+            self._camera_said = str(camera)
+            self._node.get_logger().info(f"calibration: {camera}")
         return None if problem else camera
 
 

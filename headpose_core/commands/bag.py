@@ -151,6 +151,8 @@ def _tell(task: BagTask, result: BagResult | Exception) -> bool:
         say(f"warning: {task.source}: {skipped} messages could not be used:")
         for reason, count in result.skipped.most_common(_REASONS_SHOWN):
             say(f"  {count} times: {reason}")
+    for calibration in result.calibrations:
+        say(f"{task.source}: calibration from {calibration}")
     outputs = ", ".join(str(path) for path in (task.out, task.jsonl, task.csv) if path)
     end = ", interrupted" if result.interrupted else ""
     say(f"{task.source}: {result.images} images, {result.heads} heads{end} -> {outputs}")

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
@@ -20,7 +18,6 @@ from headpose_core.geometry.camera_model import (
     viewing_ray,
 )
 from headpose_core.geometry.rotation import geodesic_deg, matrix_from_angles
-from headpose_core.messages.heads import camera_from_message
 from headpose_core.types import Camera
 
 K = np.array([[610.0, 0.0, 322.0], [0.0, 605.0, 238.0], [0.0, 0.0, 1.0]])
@@ -98,6 +95,8 @@ def test_principal_point_looks_along_the_axis() -> None:
         Camera(640, 480, K, np.array([0.1] * 5), "thin_prism_of_someone"),
         Camera(640, 480, K, np.array([0.1] * 3), "plumb_bob"),
         Camera(640, 480, K, np.zeros(0), "equidistant"),
+        Camera(640, 480, K, np.zeros(4), "kannala_brandt4"),
+        Camera(640, 480, K, np.zeros(4), "OmniRadial"),
     ],
 )
 def test_what_cannot_give_rays_is_uncalibrated(broken: Camera | None) -> None:
@@ -108,46 +107,6 @@ def test_what_cannot_give_rays_is_uncalibrated(broken: Camera | None) -> None:
 def test_real_calibrations_are_calibrated(model: str) -> None:
     assert is_calibrated(camera(model))
     assert is_calibrated(Camera(640, 480, K, np.zeros(5), "something"))
-
-
-def camera_info(model: str = "", **fields: object) -> SimpleNamespace:
-    """A CameraInfo of 640x480 with what a ROS message has beside it."""
-    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
-    known = {"width": 640, "height": 480, "k": K.ravel(), "d": MODELS[model]}
-    known |= {"distortion_model": model, "binning_x": 0, "binning_y": 0, "roi": roi}
-    return SimpleNamespace(**{**known, **fields})
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("binning", "bins"), [((0, 0), (1, 1)), ((2, 4), (2, 4))])
-@pytest.mark.parametrize("region", [(0, 0, 0, 0), (120, 80, 320, 240)])
-def test_region_and_binning_leave_the_rays_as_they_are(
-    model: str, binning: tuple[int, int], bins: tuple[int, int], region: tuple[int, ...]
-) -> None:
-    x, y, width, height = region
-    roi = SimpleNamespace(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False)
-    info = camera_info(model, binning_x=binning[0], binning_y=binning[1], roi=roi)
-    cam = camera_from_message(info)
-    expected = (width or 640) // bins[0], (height or 480) // bins[1]
-    assert (cam.width, cam.height) == expected
-    points = np.array([[0.1, -0.1, 1.0], [-0.2, 0.05, 1.0], [0.0, 0.0, 1.0]])
-    # In edges instead of middles of pixels, cutting and binning are plain arithmetic.
-    edges = project(camera(model), points) + 0.5
-    delivered = (edges - (x, y)) / bins - 0.5
-    rays = points / np.linalg.norm(points, axis=1, keepdims=True)
-    np.testing.assert_allclose(viewing_ray(cam, delivered), rays, atol=2e-6)
-
-
-def test_an_empty_region_is_the_whole_image_wherever_it_begins() -> None:
-    roi = SimpleNamespace(x_offset=9, y_offset=9, width=0, height=0, do_rectify=False)
-    cam = camera_from_message(camera_info(roi=roi))
-    np.testing.assert_array_equal(cam.K, K)
-    assert (cam.width, cam.height) == (640, 480)
-
-
-@pytest.mark.parametrize("k", [np.zeros(9), np.full(9, np.nan)])
-def test_an_uncalibrated_message_stays_uncalibrated(k: np.ndarray) -> None:
-    assert not is_calibrated(camera_from_message(camera_info(k=k, binning_x=2)))
 
 
 def test_a_camera_stays_the_same_while_its_lens_breathes() -> None:

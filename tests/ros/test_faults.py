@@ -58,8 +58,8 @@ FRAGILE = """
 import sys
 from headpose_ros import processor
 convert = processor.camera_from_message
-def fail(info):
-    return convert(info) if info.width != 7 else 1 / 0
+def fail(info, topic):
+    return convert(info, topic) if info.width != 7 else 1 / 0
 processor.camera_from_message = fail
 from headpose_ros.headpose_node import main
 sys.exit(main())

@@ -137,15 +137,18 @@ def test_calibrations_that_come_late_change_or_mean_nothing(
     not_finite, nothing = camera_info(512, 512, float("nan")), CameraInfo(width=512, height=512)
     unknown = camera_info(512, 512, 500.0)
     unknown.distortion_model, unknown.d = "thin_prism", [0.1] * 3
-    useless = "False (camera_info has no calibration"
+    of_another = camera_info(512, 512, 250.0)
+    of_another.header.frame_id = "depth"
+    useless = "False (camera_info cannot be used: "
     cases = [
         (None, "False (no camera_info", None),
-        (not_finite, useless, None),
+        (not_finite, f"{useless}K has numbers that are not finite", None),
         (camera_info(512, 512, 500.0), "True", 500.0),
-        (unknown, useless, None),
+        (unknown, f"{useless}the distortion model 'thin_prism' is not known", None),
         (camera_info(512, 512, 1000.0), "True", 1000.0),
         (camera_info(640, 480, 500.0), "False (camera_info is for 640x480", None),
-        (nothing, useless, None),
+        (nothing, f"{useless}K has focal lengths of zero", None),
+        (of_another, "False (camera_info is of the frame 'depth', images are of", None),
         (camera_info(512, 512, 500.0), "True", 500.0),
     ]
     distances, ids = {}, set()
