@@ -19,7 +19,8 @@ import yaml
 import headpose_core
 from headpose_core.images.image_files import write_image
 from tests.bag_files import pictures, write_recording
-from tools.environment import FOREIGN, REPOSITORY
+from tests.places import REPOSITORY
+from tools.setup_steps import FOREIGN
 
 VERSION = headpose_core.__version__
 
