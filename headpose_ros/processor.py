@@ -17,6 +17,7 @@ from headpose_core.errors import DeviceError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.image_messages import view_from_message
 from headpose_core.images.image_view import ImageView
+from headpose_core.images.value_depth import ValueDepth
 from headpose_core.messages.cameras import InfoCamera, calibration_problem, camera_from_message
 from headpose_core.messages.heads import seconds
 from headpose_core.types import Camera, Frame
@@ -56,6 +57,7 @@ class ImageProcessor:
         self._on_device_error = on_device_error
         self._camera: InfoCamera | None = None
         self._camera_said = ""
+        self._depth = ValueDepth()
         self._uncalibrated = _Reason()
         self._image_size: tuple[int, int] | None = None
         self._frame_id: str | None = None
@@ -71,6 +73,7 @@ class ImageProcessor:
         """Take images. What is known of the camera is forgotten: another one may come."""
         self._camera = self._image_size = self._frame_id = None
         self._uncalibrated = _Reason()
+        self._depth = ValueDepth()
         self._session = next(self._sessions)
 
     def stop(self) -> None:
@@ -167,7 +170,9 @@ class ImageProcessor:
         """What was published; None when the node was stopped meanwhile."""
         session = self._session
         compressed = isinstance(message, CompressedImage)
-        view = (view_from_compressed if compressed else view_from_message)(message)
+        view = (view_from_compressed if compressed else view_from_message)(message, self._depth)
+        if news := self._depth.news():
+            self._node.get_logger().info(news)
         apply_live(self._parameters, self.pipeline)
         camera = self._camera_of(view, message.header)
         axes = self._fixed_frame.orientation(message.header) if self._fixed_frame else None

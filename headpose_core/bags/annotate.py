@@ -19,6 +19,7 @@ from headpose_core.bags.writer import BagWriter, write_bag
 from headpose_core.errors import ImageError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.image_messages import view_from_message
+from headpose_core.images.value_depth import ValueDepth
 from headpose_core.messages.cameras import InfoCamera, calibration_problem, camera_from_message
 from headpose_core.messages.frame_messages import (
     COMPRESSED_DEBUG_IMAGE,
@@ -124,6 +125,7 @@ class _Run:
         self._writer: BagWriter | None = None
         self._camera: InfoCamera | None = None
         self._calibration = ""
+        self._depth = ValueDepth()
         self._count = 0
 
     def begin(self, writer: BagWriter, bag: Bag) -> None:
@@ -177,12 +179,15 @@ class _Run:
         try:
             message = self.messages.deserialize(data, self.image_topic.type_name)
             is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
-            view = (view_from_compressed if is_compressed else view_from_message)(message)
+            read = view_from_compressed if is_compressed else view_from_message
+            view = read(message, self._depth)
             camera = self._camera_of(view.size, message.header.frame_id)
             frame = self.pipeline(view, seconds(message.header.stamp), camera)
         except (SerdeError, ImageError) as error:
             self.result.skipped[str(error)] += 1
             return
+        if news := self._depth.news():
+            self.result.notes.append(news)
         self.result.images += 1
         self.result.heads += len(frame.heads)
         self.record(frame)

@@ -13,10 +13,12 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
-from headpose_core.images.image_messages import ENCODINGS
-from headpose_core.images.image_view import ImageView
+from headpose_core.images.image_messages import ENCODINGS, scaled_view
+from headpose_core.images.image_view import Encoding, ImageView
+from headpose_core.images.value_depth import ValueDepth
 
 MOST_PIXELS = 1 << 26  # 67 megapixels, 200 MB of BGR
 
@@ -26,16 +28,23 @@ _JPEG, _JPEG_END = b"\xff\xd8\xff", re.compile(b"\xff\xd9")
 _START_OF_SCAN = 0xDA
 # C4, C8 and CC have the same first digit, but are tables.
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# The pixels as the sensor has them, which is what the calibration is of: no EXIF orientation.
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+# Grey or colours, 8 or 16 bits: as the file has them. And as the sensor has them, which is what
+# the calibration is of: no EXIF orientation.
+_FLAGS = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+# The first word of `format` is the encoding before compression; with one of these the last word is
+# that of the colours in the file, as the transport "compressed" writes and reads it.
+_COLOURS = re.compile(r"(rgb|bgr)a?(8|16)")
+_BAYER = re.compile(r"bayer_(?:rggb|bggr|gbrg|grbg)(?=8|16)")
 
 
-def view_from_compressed(message: Any) -> ImageView:
-    """The picture in a CompressedImage, as it is decoded: BGR.
+def view_from_compressed(message: Any, depth: ValueDepth | None = None) -> ImageView:
+    """The picture in a CompressedImage, as it is decoded.
 
-    message: only `data` and, for the errors, `format` are read; the data say themselves what they
-    are. 16-bit PNG are scaled to 8 bits. Raises ImageError for what is neither JPEG nor PNG, for
-    more than 67 megapixels, and for data that are broken or cut off.
+    message: `format` says what the values in the file mean: a Bayer mosaic, or red and blue
+    exchanged; the rest the data say themselves. 16-bit PNG are scaled to 8 bits by the bits that
+    they use. depth: of the stream of images; None when this one stands by itself.
+    Raises ImageError for what is neither JPEG nor PNG, for more than 67 megapixels, and for data
+    that are broken or cut off.
     """
     data = memoryview(message.data)
     name = f"compressed image '{message.format}' of {len(data)} bytes"
@@ -58,7 +67,21 @@ def view_from_compressed(message: Any) -> ImageView:
         raise ImageError(f"{name}: OpenCV refuses it ({error.err})") from error
     if image is None or image.shape[:2] != (height, width):
         raise ImageError(f"{name}: expected a picture of {width}x{height}, its data are broken")
-    return ImageView(image, ENCODINGS["bgr8"])
+    try:
+        return scaled_view(image, _encoding(image, message.format), depth)
+    except ImageError as error:  # a mosaic of an odd size
+        raise ImageError(f"{name}: {error}") from error
+
+
+def _encoding(image: NDArray[Any], told: str) -> Encoding:
+    """What decoded values, (H, W) or (H, W, 3), mean by the `format` of their message."""
+    bits = 8 * image.itemsize
+    before, _, after = told.partition(";")
+    if image.ndim == 2:
+        mosaic = _BAYER.match(before.strip())
+        return ENCODINGS[f"{mosaic[0]}{bits}" if mosaic else f"mono{bits}"]
+    exchanged = after and _COLOURS.fullmatch(before.strip()) and "compressed bgr" not in after
+    return ENCODINGS[f"rgb{bits}" if exchanged else f"bgr{bits}"]
 
 
 def _png_header(data: memoryview) -> tuple[int, int, bool]:
