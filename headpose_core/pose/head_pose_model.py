@@ -18,14 +18,8 @@ from headpose_core.images.crop import crop_faces, crop_windows
 from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import describe, read_model_file
 from headpose_core.output_files import cache_folder
-from headpose_core.pose.backends import (
-    PRECISIONS,
-    Backend,
-    NoSuchDeviceError,
-    Request,
-    candidates,
-    open_backend,
-)
+from headpose_core.pose.backends import PRECISIONS, candidates, open_backend
+from headpose_core.pose.backends.backend import Backend, NoSuchDeviceError, Request
 from headpose_core.pose.bins import Estimate, decode
 from headpose_core.pose.model_file import (
     INPUT_SHAPE,

@@ -20,7 +20,8 @@ from headpose_core.images.crop import CROP_SIZE, crop_faces, square_boxes
 from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
 from headpose_core.onnx_files.sessions import import_onnxruntime, open_session
-from headpose_core.pose.backends import Request, batch_sizes, candidates
+from headpose_core.pose.backends import candidates
+from headpose_core.pose.backends.backend import Request, batch_sizes
 from headpose_core.pose.backends.onnxruntime import POOL, OnnxRuntimeGpu, cuda_options
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from tests.places import REPOSITORY

@@ -10,7 +10,8 @@ import pytest
 
 from headpose_core.errors import DeviceError
 from headpose_core.output_files import cache_folder
-from headpose_core.pose.backends import Request, engine_cache
+from headpose_core.pose.backends import engine_cache
+from headpose_core.pose.backends.backend import Request
 from headpose_core.pose.backends.engine_cache import (
     engine_folder,
     engine_key,

@@ -13,7 +13,12 @@ from numpy.typing import NDArray
 from headpose_core.errors import DeviceError
 from headpose_core.onnx_files.onnx_file import describe
 from headpose_core.onnx_files.sessions import import_onnxruntime, open_session
-from headpose_core.pose.backends import Backend, NoSuchDeviceError, Request, batch_sizes
+from headpose_core.pose.backends.backend import (
+    Backend,
+    NoSuchDeviceError,
+    Request,
+    batch_sizes,
+)
 from headpose_core.pose.backends.engine_cache import engine_folder
 from headpose_core.pose.model_file import INPUT, INPUT_SHAPE, OUTPUT, OUTPUT_SHAPE
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.errors import DeviceError
-from headpose_core.pose.backends import NoSuchDeviceError, Request, batch_sizes
+from headpose_core.pose.backends.backend import NoSuchDeviceError, Request, batch_sizes
 from headpose_core.pose.model_file import INPUT_SHAPE
 
 if TYPE_CHECKING:
