@@ -95,7 +95,7 @@ def effect_of_rounding(network: HeadPoseNet, fit: Fit, config: ExportConfig) -> 
 
 def spread_views(
     data: Sequence[str], count: int, fit: Fit
-) -> tuple[NDArray[np.uint8], FloatArray]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Crops (N, 112, 112, 3) and labels (N, 3) of at most ``count`` faces, evenly spread.
 
     data: as KIND:ROOT. Raises FileNotFoundError when they hold no face.

@@ -8,68 +8,80 @@ contact sheet and coverage plots of what is in DIR instead of rendering.
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # One process a core: set before NumPy and Mesa read them.
 for _variable in ("LP_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
-DEFAULT_ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
+
+@dataclass(frozen=True)
+class SynthesizeConfig:
+    """What to render, and where to."""
+
+    out: Path
+    """Folder of the shards."""
+    assets: Path | None = None
+    """Folder of the MakeHuman parts; needed for all but `--sheet`."""
+    count: int = 120_000
+    """Images in all."""
+    seed: int = 1
+    shard: str = "0/1"
+    """This process of how many, as I/N."""
+    sheet: bool = False
+    """Draw what is in `--out`, and render nothing."""
+
+    def __post_init__(self) -> None:
+        part, _, parts = self.shard.partition("/")
+        if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
+            raise ValueError(f"--shard: expected I/N with 0 <= I < N, got {self.shard!r}")
+        if self.count < 1:
+            raise ValueError(f"--count: expected at least 1 image, got {self.count}")
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Entry point; returns the exit code."""
-    args = _parse(argv)
+def main(args: Sequence[str] | None = None) -> int:
+    """Command line; returns the exit code."""
     import cv2
+    import tyro
 
     from training.synthesis.assets import AssetError
 
     cv2.setNumThreads(1)
-    if args.sheet:
-        from training.synthesis.sheet import write_sheet
-
-        for path in write_sheet(args.out):
-            print(path)
-        return 0
     try:
-        _render(args)
+        config = tyro.cli(SynthesizeConfig, description=__doc__, args=args)
+        if config.sheet:
+            from training.synthesis.sheet import write_sheet
+
+            print(*write_sheet(config.out), sep="\n")
+        else:
+            _render(config)
     except (AssetError, ValueError) as error:
         print(f"synthesize: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def _parse(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m training.synthesize", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="folder of the shards")
-    parser.add_argument("--count", type=int, default=120_000, help="images in all")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--shard", default="0/1", metavar="I/N", help="this process of how many")
-    parser.add_argument("--assets", type=Path, default=DEFAULT_ASSETS, help="MakeHuman parts")
-    parser.add_argument("--sheet", action="store_true", help="draw what is in --out")
-    args = parser.parse_args(argv)
-    part, _, parts = args.shard.partition("/")
-    if not (part.isdigit() and parts.isdigit() and int(part) < int(parts)):
-        parser.error(f"--shard: expected I/N with 0 <= I < N, got {args.shard!r}")
-    if args.count < 1:
-        parser.error(f"--count: expected at least 1 image, got {args.count}")
-    args.part, args.parts = int(part), int(parts)
-    return args
-
-
-def _render(args: argparse.Namespace) -> None:
+def _render(config: SynthesizeConfig) -> None:
+    from training.synthesis.assets import MAKEHUMAN_ASSETS_URL, AssetError
     from training.synthesis.engine import Engine
     from training.synthesis.shards import Plan, make_shard, shard_path, write_meta, write_shard
 
-    plan = Plan(args.count, args.seed, args.part, args.parts)
-    engine = Engine(args.assets, args.seed)
-    write_meta(args.out, plan, engine.renderer.device)
+    if config.assets is None:
+        raise AssetError(
+            "--assets: expected the folder of the MakeHuman parts, got none; get them from "
+            f"{MAKEHUMAN_ASSETS_URL}"
+        )
+    part, _, parts = config.shard.partition("/")
+    plan = Plan(config.count, config.seed, int(part), int(parts))
+    engine = Engine(config.assets, config.seed)
+    write_meta(config.out, plan, engine.renderer.device)
     for shard in plan.shards():
-        path = shard_path(args.out, shard)
+        path = shard_path(config.out, shard)
         images = plan.images(shard)
         if path.is_file():
             print(f"{path.name}: kept", flush=True)

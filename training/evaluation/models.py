@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.peer import PeerModel
 from headpose_core.errors import ModelError
 from headpose_core.images.crop import Fit, crop_faces, crop_windows
-from headpose_core.images.image_view import AnyImage
+from headpose_core.images.image_view import ImageView
 from headpose_core.pose.bins import Estimate, decode
-from headpose_core.pose.head_pose_model import HeadPoseModel, PoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.networks.network import crop_of, load_weights
+from headpose_core.pose.pose_model import PoseModel
 
 
 def open_models(
@@ -70,9 +71,9 @@ class TorchModel:
         self._network = network.to(self._device)
         self.fit = crop_of(notes)
 
-    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB, made as those of the training run."""
-        return crop_faces(image, crop_windows(boxes, self.fit))
+        return crop_faces(view, crop_windows(boxes, self.fit))
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62)."""
@@ -95,16 +96,16 @@ class Ensemble:
             raise ModelError("expected models with one crop in a mean, got pad and stretch")
         self._members = members
 
-    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB: all members have the same."""
-        return self._members[0].crop(image, boxes)
+        return self._members[0].crop(view, boxes)
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) of the mean distribution."""
         logits = np.array([member.infer(crops) for member in self._members], np.float64)
         weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
         mean = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
-        return np.log(np.maximum(mean, 1e-30)).astype(np.float32)
+        return np.asarray(np.log(np.maximum(mean, 1e-30)), np.float32)
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""

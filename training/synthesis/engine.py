@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from training.synthesis.backgrounds import Backgrounds
 from training.synthesis.boxes import choose_box, fitted_box, landmark_box
 from training.synthesis.camera import place_camera
@@ -92,7 +93,8 @@ class Engine:
         )
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
-        rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
+        blur = float(rng.uniform(0.45, 0.75))
+        rgba = np.asarray(cv2.GaussianBlur(rgba, (3, 3), blur), np.uint8)
         frame = _composite(rgba, self._backgrounds.draw(rng, self.frame_size))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)
@@ -101,7 +103,7 @@ class Engine:
             colour = _hand_colour(rgba)
             frame = add_occluder(rng, frame, (centre[0], centre[1]), face_px, colour)
         fitted = fitted_box(points, scene.angles_deg)
-        box, detected = choose_box(self._detector.detect(frame), fitted)
+        box, detected = choose_box(self._detector.detect(as_view(frame)), fitted)
         context, to_context = cut_context(frame, box)
         return Sample(
             index=index,
@@ -127,7 +129,7 @@ def cut_context(
     side = square[2] - square[0]
     margin = round(side * (CONTEXT_SCALE - 1) / 2)
     window = (square + np.array([-margin, -margin, margin, margin])).astype(np.int32)
-    context = crop_faces(frame, window[None], CONTEXT_SIZE)[0]
+    context = crop_faces(as_view(frame), window[None], CONTEXT_SIZE)[0]
     scale = CONTEXT_SIZE / (window[2] - window[0])
     origin = window[:2]
     return context, lambda points: ((points - origin) * scale).astype(np.float32)

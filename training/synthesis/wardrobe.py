@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from training.synthesis.library import HeadLibrary, Part
+from training.synthesis.library import HeadLibrary
+from training.synthesis.parts import Part
 
 Rng = np.random.Generator
 Colour = tuple[float, float, float]
