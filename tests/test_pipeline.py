@@ -48,7 +48,7 @@ def painted(boxes, colours):
     return image
 
 
-def test_heads_come_largest_first_with_the_pose_of_their_own_crop(model):
+def test_heads_come_largest_first_with_the_pose_of_their_crop(model):
     boxes = BOXES[:2]
     colours = np.array([[200, 130, 100], [60, 90, 180]])
     frame = HeadPosePipeline(GivenBoxes(boxes, [0.9, 0.7]), model)(painted(boxes, colours), 12.5)
@@ -94,7 +94,7 @@ def test_uncalibrated_heads_have_angles_but_no_position(model):
         assert np.isnan(head.position_covariance).all()
 
 
-def test_a_calibrated_camera_turns_the_pose_by_the_ray_of_the_face(model):
+def test_a_calibrated_camera_turns_the_pose_by_the_faces_ray(model):
     pipeline = HeadPosePipeline(GivenBoxes(BOXES[1:2]), model)
     image = painted(BOXES[1:2], [[128, 128, 128]])
     (head,) = pipeline(image, 0.0, CAMERA).heads
@@ -128,7 +128,7 @@ def test_covariance_in_the_optical_frame_agrees_with_monte_carlo(model):
     assert np.abs(measured - untold).max() > 0.1 * np.trace(measured)
 
 
-def test_orientations_are_filtered_along_a_track_and_paper_angles_are_not(model):
+def test_orientations_are_filtered_and_paper_angles_are_not(model):
     pipeline = HeadPosePipeline(GivenBoxes(BOXES[:1]), model, Tracker())
     before, after = [[100, 128, 128]], [[180, 128, 128]]
     pipeline(painted(BOXES[:1], before), 0.0, CAMERA)
@@ -145,7 +145,7 @@ def test_orientations_are_filtered_along_a_track_and_paper_angles_are_not(model)
     np.testing.assert_allclose(head.rotation, own, atol=1e-12)
 
 
-def test_a_head_that_moves_sideways_without_turning_is_not_held_back(model):
+def test_a_head_that_moves_without_turning_is_not_held_back(model):
     """About its ray it turns, in the optical frame it does not: that is where it is filtered."""
     pipeline = HeadPosePipeline(None, model, Tracker())
     places = np.arange(60, 580, 40)

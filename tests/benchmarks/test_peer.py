@@ -58,7 +58,7 @@ def test_the_crop_is_a_scaled_square_about_the_box(tmp_path: Path) -> None:
         assert mean == pytest.approx(255 * share, rel=0.02)
 
 
-def test_angles_of_several_files_are_averaged_and_a_fixed_batch_is_fed_one_by_one(
+def test_files_are_averaged_and_a_fixed_batch_is_fed_one_by_one(
     tmp_path: Path,
 ) -> None:
     files = (
@@ -104,7 +104,7 @@ def test_a_description_that_is_wrong_is_refused(
         peer(tmp_path, input, output)
 
 
-def test_a_file_that_is_not_there_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_where_it_should_be(tmp_path: Path) -> None:
     path = write_toml(tmp_path, files=("absent.onnx",), input="size = 16", output="")
     with pytest.raises(ModelError, match=r"absent\.onnx"):
         PeerModel(path)

@@ -207,7 +207,7 @@ def test_modules_exist(module: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("module", sorted(repository_commands()))
-def test_modules_take_the_options_that_the_pages_name(module: str) -> None:
+def test_modules_take_the_options_that_pages_name(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]
     told = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, check=True

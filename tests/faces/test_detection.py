@@ -118,7 +118,7 @@ def test_photos_with_known_faces(yunet: YuNet, shared_dir: Path) -> None:
     assert found >= 0.96 * total
 
 
-def test_a_large_image_is_detected_small_and_told_in_its_own_pixels(
+def test_a_large_image_is_shrunk_and_told_in_its_own_pixels(
     yunet: YuNet, driver: np.ndarray
 ) -> None:
     large = cv2.resize(driver, None, fx=10, fy=10, interpolation=cv2.INTER_CUBIC)

@@ -201,7 +201,7 @@ def test_position_of_a_head_of_known_size(
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
-def test_position_scales_with_the_size_of_the_face_and_doubt_with_distance() -> None:
+def test_position_scales_with_face_size_and_doubt_with_distance() -> None:
     cam, R = camera(), np.eye(3)
     boxes = [(300, 200, 360, 280), (315, 220, 345, 260)]
     (near, far), (near_cov, far_cov) = sellion_positions(FaceRays.of(cam, boxes), [R, R], 0.19)

@@ -93,7 +93,7 @@ def test_a_moving_camera_does_not_smear_a_still_head() -> None:
     assert geodesic_deg(untold, seen).max() > 1.0
 
 
-def test_doubt_is_kept_in_the_fixed_frame_and_told_in_the_axes_of_the_image() -> None:
+def test_doubt_turns_with_the_axes_of_the_image() -> None:
     """A camera that rolls by a quarter turn: what was doubt about x is doubt about y then."""
     roll = Rotation.from_rotvec([0, 0, np.pi / 2]).as_matrix()
     seen = np.stack([POSE, roll.T @ POSE])
@@ -109,7 +109,7 @@ def normalised_error(rotations: np.ndarray, doubts: np.ndarray, truth: np.ndarra
     return float(np.einsum("ni,nij,nj->n", e, np.linalg.inv(doubts), e).mean() / 3)
 
 
-def test_doubt_is_right_when_the_network_is_wrong_in_the_same_way_in_each_image() -> None:
+def test_doubt_is_right_when_each_image_has_the_same_error() -> None:
     rng = np.random.default_rng(1)
     ends = []
     for bias in rng.multivariate_normal(np.zeros(3), DOUBT, 400):
@@ -120,7 +120,7 @@ def test_doubt_is_right_when_the_network_is_wrong_in_the_same_way_in_each_image(
     assert measured == pytest.approx(1.0, abs=0.15)
 
 
-def test_doubt_is_never_too_small_for_errors_that_are_independent() -> None:
+def test_doubt_is_never_too_small_for_independent_errors() -> None:
     rng = np.random.default_rng(2)
     noise = rng.multivariate_normal(np.zeros(3), DOUBT, 3000)
     filtered, doubts = run(turned(np.degrees(noise)))
@@ -189,7 +189,7 @@ def test_switched_off_it_does_nothing_and_remembers_nothing(begun: OrientationFi
     assert jump(begun, 10.0 + 2 * DT) == 0.0
 
 
-def test_an_unknown_frame_lets_the_image_through_and_goes_on_later(
+def test_an_unknown_frame_lets_one_image_through_unfiltered(
     begun: OrientationFilter,
 ) -> None:
     assert jump(begun, 10.0 + DT, frame=np.full((3, 3), np.nan)) == 0.0

@@ -58,7 +58,7 @@ def test_links_and_files_are_refused(tmp_path: Path) -> None:
         private_folder(tmp_path / "file")
 
 
-def test_the_key_changes_with_everything_that_an_engine_depends_on() -> None:
+def test_the_key_changes_with_all_that_an_engine_depends_on() -> None:
     keys = {engine_key(DATA, MACHINE), engine_key(DATA + b"x", MACHINE)}
     keys |= {engine_key(DATA, {**MACHINE, name: "other"}) for name in MACHINE}
     assert len(keys) == 2 + len(MACHINE)

@@ -247,7 +247,7 @@ def test_services(
     assert face() == "other1"
 
 
-def test_enabling_where_nothing_can_be_listened_to_is_answered_with_the_reason(
+def test_enabling_that_cannot_listen_is_answered_with_the_reason(
     start: Start, probe: Probe
 ) -> None:
     override = f"qos_overrides.{probe.namespace}/image.subscription.reliability:=always"

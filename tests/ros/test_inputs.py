@@ -167,7 +167,7 @@ def test_calibrations_that_come_late_change_or_mean_nothing(
     assert distances[500.0][1] == pytest.approx(distances[500.0][0], rel=0.02)
 
 
-def test_quality_of_service_can_be_overridden_and_a_mismatch_is_said(
+def test_quality_of_service_is_overridden_a_mismatch_is_said(
     start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
     image = f"{probe.namespace}/image"

@@ -86,7 +86,7 @@ def test_what_does_not_end_is_not_waited_for() -> None:
     assert not still_running()
 
 
-def test_whatever_is_raised_is_reported_and_the_next_item_is_done(
+def test_whatever_is_raised_is_reported_and_work_goes_on(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     told: queue.Queue[BaseException] = queue.Queue()
@@ -133,7 +133,7 @@ def test_a_worker_that_ended_keeps_nobody_alive() -> None:
         gc.enable()
 
 
-def test_why_a_camera_is_not_calibrated_is_said_once_and_not_at_the_first_image() -> None:
+def test_why_a_camera_is_not_calibrated_is_said_once() -> None:
     reason = _Reason()
     said = [reason.is_news(why, now_s) for now_s, why in enumerate(["none", "none", "none"])]
     assert said == [False, True, False]
@@ -215,7 +215,7 @@ def test_slow_images_warn_first_and_are_an_error_when_it_lasts() -> None:
     assert delay(health, 1.6) == ("True", "0")
 
 
-def test_an_image_in_work_for_too_long_warns_first_and_is_an_error_when_it_lasts() -> None:
+def test_an_image_in_work_too_long_warns_then_is_an_error() -> None:
     """Whether or not more images come: the node hangs."""
     health = Health()
     health.activated(0.0)
@@ -231,7 +231,7 @@ def test_an_image_in_work_for_too_long_warns_first_and_is_an_error_when_it_lasts
     assert verdict(health, 9.7, "inactive", begun_s=0.5) == (b"\x00", "inactive")
 
 
-def test_silence_after_a_slow_image_makes_it_no_slower_and_is_said() -> None:
+def test_silence_after_a_slow_image_is_said_as_silence() -> None:
     health = Health()
     health.activated(0.0)
     process(health, 0.2, 150.0)
@@ -267,7 +267,7 @@ def test_disabled_is_no_fault() -> None:
     assert verdict(health, 10.0, listening=False) == (b"\x00", "disabled")
 
 
-def test_another_device_and_publishers_that_are_not_heard_warn_until_it_is_over() -> None:
+def test_another_device_and_unheard_publishers_warn_until_over() -> None:
     health = Health()
     health.activated(0.0)
     process(health, 0.0, 50.0)

@@ -98,7 +98,7 @@ def test_the_box_is_about_the_projected_face(tmp_path: Path) -> None:
     assert open_faces("biwi", tmp_path)[0].box[0] < x1 - 20
 
 
-def test_about_its_ray_a_face_that_looks_into_the_camera_has_no_angles(tmp_path: Path) -> None:
+def test_a_face_that_looks_into_the_camera_has_no_angles(tmp_path: Path) -> None:
     # A head 300 mm to the right at 1 m, turned toward the camera: to the image's left, 16.7 deg.
     turn = np.degrees(np.arctan2(300, 1000))
     write_biwi_camera(tmp_path / "01", K, np.eye(3), (0.0, 0.0, 0.0))

@@ -30,7 +30,7 @@ def weights(folder: Path, crop: str) -> Path:
 
 
 @pytest.mark.parametrize("crop", ["pad", "stretch"])
-def test_weights_and_their_model_file_are_shown_what_they_were_trained_on(
+def test_weights_and_model_file_get_the_crop_of_their_training(
     tmp_path: Path, crop: Fit
 ) -> None:
     expected = crop_faces(PICTURE, crop_windows(BOX, crop))

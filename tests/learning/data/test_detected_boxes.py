@@ -103,7 +103,7 @@ def test_a_torn_cache_is_made_anew(table: Path) -> None:
     assert set(json.loads(path.read_text())["files"]) == {"face.png", "grey.png"}
 
 
-def test_a_folder_that_cannot_be_written_has_its_boxes_in_the_users_cache(
+def test_boxes_of_a_read_only_folder_are_in_the_users_cache(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "read only"

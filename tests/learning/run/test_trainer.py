@@ -85,7 +85,7 @@ def test_a_network_learns_to_read_drawn_faces(faces: Path, tmp_path: Path) -> No
     assert lines[-1]["loss"] < 0.8 * lines[0]["loss"]
 
 
-def test_the_views_of_a_batch_are_the_first_of_all_faces_and_then_the_second() -> None:
+def test_a_batch_has_first_views_of_all_faces_then_second_ones() -> None:
     crops = torch.arange(3 * 2 * 4 * 4 * 3, dtype=torch.uint8).reshape(3, 2, 4, 4, 3)
     labels = torch.arange(18.0).reshape(3, 2, 3)
     flat, angles = Batch(crops, labels).views()
@@ -93,7 +93,7 @@ def test_the_views_of_a_batch_are_the_first_of_all_faces_and_then_the_second() -
     np.testing.assert_array_equal(angles, torch.cat([labels[:, 0], labels[:, 1]]))
 
 
-def test_a_network_learns_to_agree_with_itself_about_mirror_images(
+def test_a_network_learns_to_agree_with_its_mirror_images(
     faces: Path, tmp_path: Path
 ) -> None:
     schedule = ScheduleConfig(
@@ -167,7 +167,7 @@ def test_other_settings_do_not_continue_a_run(faces: Path, tmp_path: Path) -> No
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
-def test_a_setting_that_is_newer_than_the_run_had_its_default_in_it(tmp_path: Path) -> None:
+def test_a_setting_newer_than_the_run_had_its_default_in_it(tmp_path: Path) -> None:
     config = small_run(tmp_path, tmp_path / "run")
     saved = {name: value for name, value in to_json(config).items() if name != "zero_pose_deg"}
     assert changed_settings(saved, config) == []
