@@ -79,7 +79,7 @@ def test_each_refusal_has_its_own_reason(cam: Camera, reason: str) -> None:
         (camera(0.9, 0.5, 0.4, D=[0.1] * 4, model="equidistant"), "degrees, expected 2 to 360"),
     ],
 )
-def test_a_matrix_that_cannot_be_true_is_refused_with_its_numbers(
+def test_an_impossible_matrix_is_refused_with_its_numbers(
     cam: Camera, reason: str
 ) -> None:
     assert reason in calibration_fault(cam)
@@ -103,7 +103,7 @@ def test_cameras_that_exist_are_taken(cam: Camera) -> None:
     assert is_calibrated(cam)
 
 
-def test_the_optical_axis_may_lie_outside_of_a_part_of_the_sensor() -> None:
+def test_the_optical_axis_may_lie_outside_the_part_of_a_sensor() -> None:
     part = Camera(100, 80, matrix(610.0, 322.0, 238.0))
     assert "outside of the sensor of 100x80" in calibration_fault(part)
     assert calibration_fault(part, (0.0, 0.0, 640.0, 480.0)) == ""

@@ -92,7 +92,7 @@ def test_of_a_stream_of_16_bits_nothing_is_said() -> None:
     assert (depth.bits, depth.news()) == (16, "")
 
 
-def test_some_defective_pixels_change_nothing_and_a_small_face_does() -> None:
+def test_some_defective_pixels_change_nothing_a_small_face_does() -> None:
     values = np.full((480, 640), 700, np.uint16)
     values[0, :24] = 65535  # a counter in the first row
     assert ValueDepth().white(values) == 1023
