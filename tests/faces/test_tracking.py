@@ -59,9 +59,7 @@ def test_a_face_comes_back_within_the_gap_only(missing_s: float, comes_back: str
 
 
 @pytest.mark.parametrize(("hz", "max_gap_s"), [(30.0, 0.0), (2.0, 0.3), (0.6, 0.3)])
-def test_a_face_in_every_slow_image_keeps_its_id(
-    hz: float, max_gap_s: float
-) -> None:
+def test_a_face_in_every_slow_image_keeps_its_id(hz: float, max_gap_s: float) -> None:
     tracker = Tracker(max_gap_s=max_gap_s)
     stamps = (np.arange(10) + 0.2 * np.sin(np.arange(10.0))) / hz
     assert {name for stamp in stamps for name in ids(tracker, stamp, LEFT)} == {"f1"}

@@ -79,9 +79,7 @@ def test_each_refusal_has_its_own_reason(cam: Camera, reason: str) -> None:
         (camera(0.9, 0.5, 0.4, D=[0.1] * 4, model="equidistant"), "degrees, expected 2 to 360"),
     ],
 )
-def test_an_impossible_matrix_is_refused_with_its_numbers(
-    cam: Camera, reason: str
-) -> None:
+def test_an_impossible_matrix_is_refused_with_its_numbers(cam: Camera, reason: str) -> None:
     assert reason in calibration_fault(cam)
 
 

@@ -30,9 +30,7 @@ def weights(folder: Path, crop: str) -> Path:
 
 
 @pytest.mark.parametrize("crop", ["pad", "stretch"])
-def test_weights_and_model_file_get_the_crop_of_their_training(
-    tmp_path: Path, crop: Fit
-) -> None:
+def test_weights_and_model_file_get_the_crop_of_their_training(tmp_path: Path, crop: Fit) -> None:
     expected = crop_faces(PICTURE, crop_windows(BOX, crop))
     path = weights(tmp_path, crop)
     np.testing.assert_array_equal(TorchModel(path).crop(PICTURE, BOX), expected)

@@ -93,9 +93,7 @@ def test_a_batch_has_first_views_of_all_faces_then_second_ones() -> None:
     np.testing.assert_array_equal(angles, torch.cat([labels[:, 0], labels[:, 1]]))
 
 
-def test_a_network_learns_to_agree_with_its_mirror_images(
-    faces: Path, tmp_path: Path
-) -> None:
+def test_a_network_learns_to_agree_with_its_mirror_images(faces: Path, tmp_path: Path) -> None:
     schedule = ScheduleConfig(
         epochs=6, views_per_epoch=192, batch_size=32, crop_sizes=((0.0, 48), (0.99, 112))
     )
