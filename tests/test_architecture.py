@@ -186,6 +186,15 @@ def test_modules_and_functions_are_short(module: Module) -> None:
     assert [(name, lines) for name, lines in module.functions() if lines > 60] == []
 
 
+def test_names_of_tests_are_short() -> None:
+    tests = modules_in(REPOSITORY, "tests").values()
+    names = [
+        name for module in tests for name, _ in module.functions() if name.startswith("test_")
+    ]
+    assert len(names) > 500
+    assert [name for name in names if len(name) > 65] == []
+
+
 @pytest.mark.parametrize(
     ("source", "names"),
     [
