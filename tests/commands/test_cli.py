@@ -17,6 +17,7 @@ from headpose_core.commands.cli import main
 from headpose_core.faces.face_detector import DetectorSettings
 from headpose_core.images.image_files import read_image, write_image
 from headpose_core.images.video import VideoReader
+from headpose_core.pipeline import PipelineSettings
 from headpose_core.settings import settings_of
 from tests.places import REPOSITORY
 
@@ -144,10 +145,11 @@ def test_help_has_the_words_and_defaults_of_settings(command: str, max_faces: in
     with pytest.raises(SystemExit, match="0"):
         main([command, "--help"])
     told = " ".join(capsys.readouterr().out.split())
-    for one in settings_of(DetectorSettings):
+    for one in (*settings_of(DetectorSettings), settings_of(PipelineSettings)[0]):
         words = f"{one.words[0].lower()}{one.words[1:].rstrip('.')}"
-        assert (words if one.limits is None else f"{words} (default {one.default:g})") in told
-    assert f"the largest ones are kept (default {max_faces})" in told
+        default = max_faces if one.name == "max_faces" else one.default
+        assert (words if one.limits is None else f"{words} (default {default:g})") in told
+    assert f"(default {max_faces})" in told
 
 
 def test_folders_and_patterns_of_photos(
