@@ -17,6 +17,7 @@ from headpose_core.errors import ModelError
 from headpose_core.geometry.rotation import matrix_from_angles
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_files import read_image, write_image
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.face_pool import FacePool
 from headpose_core.pose.bins import decode
 from headpose_core.pose.head_pose_model import HeadPoseModel
@@ -170,7 +171,7 @@ def test_weights_of_a_run_are_measured_like_their_export(tmp_path: Path, ramp_ta
     image = read_image(ramp_table.parent / "0.png")
     boxes = np.hstack([CENTRES - SIDE // 2, CENTRES + SIDE // 2])
     with torch.inference_mode():
-        logits = network(torch.from_numpy(crop_faces(image, square_boxes(boxes))))
+        logits = network(torch.from_numpy(crop_faces(as_view(image), square_boxes(boxes))))
     expected = decode(logits.numpy()).mean_deg
     said = [[float(row[f"is_{name}"]) for name in ("yaw", "pitch", "roll")] for row in rows]
     np.testing.assert_allclose(said, expected, atol=2e-3)
@@ -185,7 +186,10 @@ def test_a_network_that_learned_stretched_crops_gets_them(tmp_path: Path) -> Non
     white[20:80, 40:60] = 255
     files = [str(tmp_path / f"{fit}.safetensors") for fit in ("pad", "stretch")]
     models = open_models(files)
-    seen = {name: model.crop(white, [[40, 20, 60, 80]]).mean() for name, model in models.items()}
+    seen = {
+        name: model.crop(as_view(white), [[40, 20, 60, 80]]).mean()
+        for name, model in models.items()
+    }
     assert seen["stretch"] == 255 and seen["pad"] == pytest.approx(255 / 3, rel=0.05)
     with pytest.raises(ModelError, match="pad and stretch"):
         open_models(["+".join(files)])
@@ -278,7 +282,7 @@ def test_results_of_a_model_on_rendered_faces(
     shards.rescan()
     held = [shards[int(index)] for index in shards.holdout]
     assert numbers["n"] == len(held) > 0 and numbers["missed"] == 0
-    crops = [crop_faces(face.image, square_boxes(face.box[None]))[0] for face in held]
+    crops = [crop_faces(as_view(face.image), square_boxes(face.box[None]))[0] for face in held]
     angles = decode(HeadPoseModel.load(model).infer(np.array(crops))).mean_deg
     errors = np.abs(angles - [face.angles_deg for face in held])
     assert numbers["mae"]["yaw"] == pytest.approx(errors[:, 0].mean(), abs=1e-3)

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headpose_core.faces.detection import GivenBoxes, YuNet
+from headpose_core.faces.detection import GivenBoxes
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.image_files import write_image
+from headpose_core.images.image_view import ImageView, as_view
 from headpose_core.learning.data.datasets import in_holdout
 from headpose_core.learning.data.detected_boxes import (
     DetectedFaces,
@@ -28,9 +30,9 @@ class CountingYuNet(YuNet):
 
     images = 0
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, view: ImageView) -> Faces:
         self.images += 1
-        return super().detect(image)
+        return super().detect(view)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_training_learns_from_the_detectors_boxes(table: Path, astronaut: Image)
         "missed by the detector": 2,
         "the picture cannot be read": 1,
     }
-    (found,) = YuNet().detect(np.ascontiguousarray(astronaut[:300])).boxes
+    (found,) = YuNet().detect(as_view(np.ascontiguousarray(astronaut[:300]))).boxes
     np.testing.assert_allclose(faces[0].box, found, atol=1e-3)
     np.testing.assert_allclose(faces.boxes, [found], atol=1e-3)
     assert faces[0].detected and faces[0].name == "face"

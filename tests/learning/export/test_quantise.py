@@ -15,6 +15,7 @@ from onnx import numpy_helper
 from headpose_core.errors import ModelError
 from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
 from headpose_core.learning.export import quantise
 from headpose_core.learning.export.activation_ranges import Range, best_range
@@ -162,7 +163,8 @@ def test_the_shipped_network_keeps_its_angles(car_video, astronaut, tmp_path) ->
     detector = YuNet()
 
     def crop(image: np.ndarray) -> np.ndarray:
-        return crop_faces(image, square_boxes(detector.detect(image).boxes[:1]))
+        view = as_view(image)
+        return crop_faces(view, square_boxes(detector.detect(view).boxes[:1]))
 
     pictures = [image for stamp, image in VideoReader(car_video)][::15]
     change = quantise_model(
