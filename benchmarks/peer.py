@@ -21,7 +21,7 @@ from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import read_model_file
 from headpose_core.onnx_files.sessions import open_session
-from headpose_core.pose.bins import Estimate
+from headpose_core.pose.pose_model import Estimate
 from headpose_core.types import FloatArray
 
 
@@ -70,6 +70,9 @@ class PeerModel:
         tensor = np.ascontiguousarray(tensor)
         angles = [self._run(session, tensor) for session in self._sessions]
         return np.asarray(np.mean(angles, axis=0), np.float32)
+
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Those angles with an unknown spread."""

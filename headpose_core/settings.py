@@ -19,7 +19,8 @@ from typing import Any
 class Setting:
     """One field. name: in the class. default: bool, int or float. words: what it does.
 
-    unit: "" for none. limits: smallest and largest value of a number.
+    unit: "" for none. limits: smallest and largest value of a number. step: between the values of
+    a whole number.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Setting:
     words: str
     unit: str
     limits: tuple[float, float] | None
+    step: int
 
     @property
     def plain_name(self) -> str:
@@ -43,16 +45,24 @@ class Setting:
             kinds = int if whole else (int, float)
             number = isinstance(value, kinds) and not isinstance(value, bool)
             good = number and low <= value <= high  # NaN is in no range
+            good = good and not (whole and (value - low) % self.step)
             unit = f" {self.unit}" if self.unit else ""
-            expected = f"a {'whole ' * whole}number from {low:g} to {high:g}{unit}"
+            steps = f" in steps of {self.step}" if self.step > 1 else ""
+            expected = f"a {'whole ' * whole}number from {low:g} to {high:g}{unit}{steps}"
         return "" if good else f"{self.name}: expected {expected}, got {value!r}"
 
 
 def setting(
-    default: Any, words: str, *, unit: str = "", limits: tuple[float, float] | None = None
+    default: Any,
+    words: str,
+    *,
+    unit: str = "",
+    limits: tuple[float, float] | None = None,
+    step: int = 1,
 ) -> Any:
     """A field of a ``Settings`` class; numbers need ``limits``."""
-    return field(default=default, metadata={"words": words, "unit": unit, "limits": limits})
+    facts = {"words": words, "unit": unit, "limits": limits, "step": step}
+    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True)

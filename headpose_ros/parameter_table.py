@@ -16,7 +16,8 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 
 from headpose_core.faces.detection import DETECTORS
 from headpose_core.faces.face_detector import DetectorSettings
-from headpose_core.faces.tracking import ID_PREFIX, TrackerSettings
+from headpose_core.faces.face_tracker import TrackerSettings
+from headpose_core.faces.tracking import ID_PREFIX
 from headpose_core.geometry.orientation_filter import FilterSettings
 from headpose_core.pipeline import PipelineSettings
 from headpose_core.pose.backends import ALL_DEVICES, DEVICES
@@ -36,6 +37,7 @@ class Parameter:
     text: str
     when: str
     limits: tuple[float, float] | None = None
+    step: int = 1
     choices: tuple[str, ...] = ()
     pattern: str | None = None
 
@@ -46,7 +48,8 @@ class Parameter:
         )
         if self.limits and isinstance(self.default, int):
             low, high = map(int, self.limits)
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
+            limits = IntegerRange(from_value=low, to_value=high, step=self.step)
+            descriptor.integer_range = [limits]
         elif self.limits:
             low, high = map(float, self.limits)
             descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
@@ -197,7 +200,7 @@ def _of_settings(kind: type[Settings], prefix: str) -> list[Parameter]:
     for one in settings_of(kind):
         words = f"[{one.unit}] {one.words}" if one.unit else one.words
         name = f"{prefix}{one.plain_name}"
-        rows.append(Parameter(name, one.default, words, LIVE, one.limits))
+        rows.append(Parameter(name, one.default, words, LIVE, one.limits, one.step))
     return rows
 
 

@@ -21,7 +21,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from headpose_core.geometry.rotation import matrix_from_quaternion
+from headpose_core.geometry.quaternions import matrix_from_quaternion
 from headpose_ros.qos import overridable
 
 _KEEP_NS = 10 * 10**9

@@ -48,7 +48,7 @@ def painted(boxes, colours):
     return image
 
 
-def test_heads_come_largest_first_with_the_pose_of_their_crop(model):
+def test_heads_have_the_pose_of_their_crop(model):
     boxes = BOXES[:2]
     colours = np.array([[200, 130, 100], [60, 90, 180]])
     frame = HeadPosePipeline(GivenBoxes(boxes, [0.9, 0.7]), model)(painted(boxes, colours), 12.5)

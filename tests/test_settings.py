@@ -49,7 +49,8 @@ def range_of(one: Setting) -> str:
     low, high = one.limits
     whole = "whole " if isinstance(one.default, int) else ""
     unit = f" {one.unit}" if one.unit else ""
-    return f"a {whole}number from {low:g} to {high:g}{unit}"
+    steps = f" in steps of {one.step}" if one.step > 1 else ""
+    return f"a {whole}number from {low:g} to {high:g}{unit}{steps}"
 
 
 def test_these_are_all_settings_classes() -> None:

@@ -12,7 +12,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headpose_core.geometry.rotation import BODY_TO_OPTICAL, quaternion_from_matrix, rep103_angles
+from headpose_core.geometry.quaternions import quaternion_from_matrix
+from headpose_core.geometry.rotation import BODY_TO_OPTICAL, rep103_angles
 from headpose_core.types import FloatArray, Frame, Head
 
 

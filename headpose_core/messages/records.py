@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from headpose_core.geometry.rotation import quaternion_from_matrix
+from headpose_core.geometry.quaternions import quaternion_from_matrix
 from headpose_core.messages.heads import orientation
 from headpose_core.output_files import atomic_write
 from headpose_core.types import FloatArray, Frame, Head

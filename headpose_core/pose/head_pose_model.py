@@ -20,7 +20,7 @@ from headpose_core.onnx_files.onnx_file import describe, read_model_file
 from headpose_core.output_files import cache_folder
 from headpose_core.pose.backends import PRECISIONS, candidates, open_backend
 from headpose_core.pose.backends.backend import Backend, NoSuchDeviceError, Request
-from headpose_core.pose.bins import Estimate, decode
+from headpose_core.pose.bins import decode
 from headpose_core.pose.model_file import (
     INPUT_SHAPE,
     OUTPUT_SHAPE,
@@ -28,7 +28,10 @@ from headpose_core.pose.model_file import (
     check_logits,
     check_signature,
 )
+from headpose_core.pose.pose_model import Estimate
 from headpose_core.pose.shipped import model_path
+from headpose_core.pose.turns import turn_probabilities
+from headpose_core.types import FloatArray
 
 
 class HeadPoseModel:
@@ -137,6 +140,12 @@ class HeadPoseModel:
                 f"{self.backend} on {self.device}: returned values that are not finite"
             )
         return logits
+
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> FloatArray | None:
+        """How likely each crop is upright after 0, 1, 2 and 3 clockwise quarter turns, (N, 4), by
+        its logits; None where the model file does not say how to tell."""
+        turns = self.metadata.turns
+        return None if turns is None else turn_probabilities(outputs, turns)
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and calibrated spreads of logits (N, 3, 62)."""

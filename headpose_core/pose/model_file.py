@@ -20,6 +20,7 @@ from headpose_core.errors import ModelError
 from headpose_core.images.crop import CROP_RULES, CROP_SIZE, Fit
 from headpose_core.onnx_files.onnx_file import Description, TensorInfo
 from headpose_core.pose.bins import BIN_WIDTH_DEG, FIRST_CENTRE_DEG, NUM_BINS
+from headpose_core.pose.turns import TURNS_SHAPE
 from headpose_core.types import FloatArray
 
 # What every file of this format carries, whatever the model.
@@ -43,6 +44,8 @@ class ModelMetadata:
     metrics: what it reached where, as its export measured it.
     crop: whether it wants boxes padded to squares, as in the paper, or stretched.
     crop_scale: of the boxes before that; below 1 it sees less around the face.
+    turns: (4, 10) float64, tells by the logits how a crop is turned, see ``turns.py``; None where
+        that was not learned, and faces are then taken to be upright.
     """
 
     name: str
@@ -54,20 +57,24 @@ class ModelMetadata:
     git_hash: str
     crop: Fit = "pad"
     crop_scale: float = 1.0
+    turns: FloatArray | None = None
 
     def to_properties(self) -> dict[str, str]:
         """The file's ``metadata_props``; lists and objects as JSON."""
         crop = {**CROP_RULES[self.crop], "scale": self.crop_scale}
         values = {**vars(self), "temperature": self.temperature.tolist(), "crop": crop}
         values |= FIXED_PROPERTIES
-        del values["crop_scale"]
+        del values["crop_scale"], values["turns"]
+        if self.turns is not None:
+            values["turns"] = np.round(self.turns, 5).tolist()
         return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> ModelMetadata:
         """Read ``metadata_props``. Raises ModelError when they are missing, broken or of another
         format, bin grid or crop rule than this library's."""
-        needed = cls.__annotations__.keys() - {"crop_scale"}  # it is part of "crop"
+        # The scale is part of "crop"; files of before 0.5.0 have neither.
+        needed = cls.__annotations__.keys() - {"crop_scale", "turns"}
         missing = (FIXED_PROPERTIES.keys() | needed) - properties.keys()
         if missing:
             raise ModelError(
@@ -86,6 +93,7 @@ class ModelMetadata:
             metrics=_metrics(_json(properties, "metrics")),
             crop=crop,
             crop_scale=crop_scale,
+            turns=_turns(_json(properties, "turns")) if "turns" in properties else None,
         )
 
 
@@ -132,6 +140,16 @@ def _temperature(value: Any) -> FloatArray:
     if temperature.shape != (3,) or not (np.isfinite(temperature) & (temperature > 0)).all():
         raise ModelError(f"metadata 'temperature': expected three numbers > 0, got {value}")
     return temperature
+
+
+def _turns(value: Any) -> FloatArray:
+    try:
+        turns = np.array(value, np.float64)
+    except (ValueError, TypeError):
+        turns = np.empty(0)
+    if turns.shape != TURNS_SHAPE or not np.isfinite(turns).all():
+        raise ModelError(f"metadata 'turns': expected numbers {TURNS_SHAPE}, got {value}")
+    return turns
 
 
 def _metrics(value: Any) -> dict[str, Any]:

@@ -181,24 +181,37 @@ def test_a_bad_setting_changes_nothing(changes: dict[str, float]) -> None:
 TURNS = [cv2.ROTATE_90_CLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_COUNTERCLOCKWISE]
 
 
+def turned_point(point: np.ndarray, shape: tuple[int, ...], turn: int) -> list[int]:
+    """Where OpenCV's turn takes a pixel (x, y) of an image of this shape."""
+    mark = np.zeros(shape[:2], np.uint8)
+    mark[tuple(point.astype(int)[::-1])] = 1
+    ((y, x),) = np.argwhere(cv2.rotate(mark, turn))
+    return [x, y]
+
+
+@pytest.mark.parametrize("how", ["turns", "image_turn"])
 @pytest.mark.parametrize("turn", TURNS)
-def test_faces_on_their_side_are_found_by_turning(astronaut: np.ndarray, turn: int) -> None:
+def test_faces_on_their_side_are_found_by_turning(
+    astronaut: np.ndarray, turn: int, how: str
+) -> None:
     """The box and the keypoints of the upright image, turned as the image is."""
     detector = open_detector("yunet")
     upright = np.ascontiguousarray(astronaut[20:280, 120:330])  # not square
-    expected, (height, width) = found_by(detector, upright), upright.shape[:2]
-    turned = cv2.rotate(upright, turn)
+    expected, turned = found_by(detector, upright), cv2.rotate(upright, turn)
     threshold = float(expected.scores[0]) - 0.02
     change(detector, score_threshold=threshold)
     assert len(found_by(detector, turned)) == 0
-    change(detector, rotation_retry=True)
+    back = {cv2.ROTATE_90_CLOCKWISE: 270, cv2.ROTATE_180: 180, cv2.ROTATE_90_COUNTERCLOCKWISE: 90}
+    change(
+        detector,
+        **{name: value if name == "turns" else back[turn] for name, value in settings.items()},
+    )
     faces = found_by(detector, turned)
     assert len(faces) == 1
     for expected_point, point in zip(expected.keypoints[0], faces.keypoints[0], strict=True):
-        mark = np.zeros((height, width), np.uint8)
-        mark[tuple(expected_point.astype(int)[::-1])] = 1
-        ((y, x),) = np.argwhere(cv2.rotate(mark, turn))
-        np.testing.assert_allclose(point, [x, y], atol=1.5)
+        np.testing.assert_allclose(
+            point, turned_point(expected_point, upright.shape, turn), atol=1.5
+        )
     middle = faces.boxes[0].reshape(2, 2).mean(axis=0)
     assert np.linalg.norm(middle - faces.keypoints[0, 2]) < 15  # the nose
     sides = faces.boxes[0, 2:] - faces.boxes[0, :2]
@@ -208,10 +221,23 @@ def test_faces_on_their_side_are_found_by_turning(astronaut: np.ndarray, turn: i
     )
 
 
-def test_what_is_found_at_once_is_not_looked_for_again(driver: np.ndarray) -> None:
-    plain, retry = YuNet(), YuNet(rotation_retry=True)
-    np.testing.assert_array_equal(found_by(retry, driver).boxes, found_by(plain, driver).boxes)
-    assert len(found_by(retry, np.zeros((40, 60, 3), np.uint8))) == 0
+def test_who_lies_beside_who_stands_is_found_by_turning(astronaut: np.ndarray) -> None:
+    upright = np.ascontiguousarray(astronaut[20:280, 120:330])
+    lying = np.ascontiguousarray(np.rot90(upright)[:210])
+    both = np.zeros((260, 210 + 260, 3), np.uint8)
+    both[:, :210], both[:210, 210:] = upright, lying
+    threshold = float(found_by(YuNet(), upright).scores[0]) - 0.02
+    assert len(found_by(YuNet(score_threshold=threshold), both)) == 1
+    for turns in (3, 4):
+        found = found_by(YuNet(score_threshold=threshold, turns=turns), both)
+        assert sorted(found.boxes[:, 0] > 210) == [False, True]
+
+
+def test_a_face_that_is_found_at_several_turns_counts_once(driver: np.ndarray) -> None:
+    plain, at_all_turns = YuNet(), YuNet(turns=4)
+    found = found_by(at_all_turns, driver)
+    assert len(found) == len(found_by(plain, driver))
+    assert len(found_by(at_all_turns, np.zeros((40, 60, 3), np.uint8))) == 0
 
 
 def test_a_detector_by_name(tmp_path: Path) -> None:

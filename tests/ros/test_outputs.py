@@ -24,11 +24,11 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from headpose_core.geometry.camera_model import ray_rotation
+from headpose_core.geometry.quaternions import matrix_from_quaternion
 from headpose_core.geometry.rotation import (
     BODY_TO_OPTICAL,
     geodesic_deg,
     matrix_from_angles,
-    matrix_from_quaternion,
     orientation_covariance,
 )
 from headpose_core.images.image_view import Encoding, ImageView
@@ -172,7 +172,7 @@ def node(probe: Probe) -> Iterator[Node]:
     node.destroy_node()
 
 
-def test_markers_come_only_while_somebody_listens_and_are_cleared_at_the_end(
+def test_markers_come_while_somebody_listens_and_are_cleared(
     probe: Probe, node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outputs = Outputs(node)
@@ -248,7 +248,7 @@ def test_tracked_faces_as_rep155_has_them(probe: Probe, node: Node) -> None:
     probe.until(lambda: not node.count_publishers(f"{root}/tracked"), "all topics are gone")
 
 
-def test_quality_of_service_of_the_tracked_faces_can_be_overridden(probe: Probe) -> None:
+def test_quality_of_service_of_tracked_faces_is_overridden(probe: Probe) -> None:
     """That of a face's own topics cannot: its parameters would stay when it goes."""
     pytest.importorskip("hri_msgs.msg", reason="needs hri_msgs, of the tests' workspace")
     tracked = "/humans/faces/tracked"

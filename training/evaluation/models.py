@@ -19,10 +19,10 @@ from benchmarks.peer import PeerModel
 from headpose_core.errors import ModelError
 from headpose_core.images.crop import Fit, crop_faces, crop_windows
 from headpose_core.images.image_view import ImageView
-from headpose_core.pose.bins import Estimate, decode
+from headpose_core.pose.bins import decode
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.networks.network import crop_of, load_weights
-from headpose_core.pose.pose_model import PoseModel
+from headpose_core.pose.pose_model import Estimate, PoseModel
 
 
 def open_models(
@@ -81,6 +81,9 @@ class TorchModel:
             logits = self._network(torch.from_numpy(crops).to(self._device))
         return np.asarray(logits.float().cpu().numpy())
 
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
+
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""
         return decode(outputs)
@@ -107,6 +110,9 @@ class Ensemble:
         mean = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
         return np.asarray(np.log(np.maximum(mean, 1e-30)), np.float32)
 
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
+
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""
         return decode(outputs)
@@ -119,14 +125,15 @@ def _fit(member: PoseModel) -> Fit | None:
 
 
 class ListeningModel:
-    """A model whose last outputs stay readable: the pipeline hands on angles only."""
+    """A model whose last decoded outputs stay readable: the pipeline hands on angles only."""
 
     def __init__(self, model: PoseModel) -> None:
         self._model = model
-        self.crop, self.decode = model.crop, model.decode
+        self.crop, self.infer = model.crop, model.infer
+        self.turn_probabilities = model.turn_probabilities
         self.outputs = np.empty((0,), np.float32)
 
-    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The model's outputs."""
-        self.outputs = self._model.infer(crops)
-        return self.outputs
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """The model's angles and spreads."""
+        self.outputs = outputs
+        return self._model.decode(outputs)
