@@ -51,8 +51,8 @@ setup(
         # Faster on x86 and Arm CPUs, taken by itself when it is there; its telemetry stays off.
         "openvino": ["openvino>=2024.0"],
         # For `headpose bag` and `headpose report`.
-        "bags": ["rosbags>=0.11,<0.12"],
-        "report": ["plotly>=6", "rosbags>=0.11,<0.12"],
+        "bags": ["mcap>=1.2,<2", "rosbags>=0.11,<0.12"],
+        "report": ["mcap>=1.2,<2", "plotly>=6", "rosbags>=0.11,<0.12"],
         # For `training`, which is run from the repository. Its renderer also needs anny.
         "train": [
             "matplotlib",

