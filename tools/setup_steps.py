@@ -74,15 +74,15 @@ def build_test_messages() -> None:
     cmake_install(REPOSITORY / "tests" / "hri_msgs", VENV / "build" / "hri_msgs")
 
 
-def cmake_install(source: Path, build: Path, prefix: Path = VENV) -> None:
-    """Build with what is in `.venv`, and install links to the sources.
+def cmake_install(source: Path, build: Path) -> None:
+    """Build with what is in `.venv`, and install there, as links to the sources.
 
     Raises CalledProcessError when it fails, with the end of the log on standard error.
     """
     build.mkdir(parents=True, exist_ok=True)
     configure: list[str | Path] = ["cmake", "-S", source, "-B", build]
     configure += ["-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"]
-    configure += [f"-DCMAKE_INSTALL_PREFIX={prefix}", "-DAMENT_CMAKE_SYMLINK_INSTALL=1"]
+    configure += [f"-DCMAKE_INSTALL_PREFIX={VENV}", "-DAMENT_CMAKE_SYMLINK_INSTALL=1"]
     configure += [f"-DPython3_EXECUTABLE={VENV / 'bin' / 'python'}"]
     configure += [f"-DCMAKE_PROJECT_INCLUDE={REPOSITORY / 'tools' / 'ros_wheels.cmake'}"]
     install: list[str | Path] = ["cmake", "--build", build, "--target", "install"]
