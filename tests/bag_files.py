@@ -65,14 +65,15 @@ def write_recording(
     storage: StoragePlugin = StoragePlugin.MCAP,
     compression: CompressionMode = CompressionMode.NONE,
     jpeg: bool = False,
+    first: int = 0,
 ) -> Path:
-    """A bag of these images: a folder with metadata.yaml and one file."""
+    """A bag of these images, the ``first``-th and on: a folder with metadata.yaml and one file."""
     messages = Messages()
     writer = Writer(path, version=8, storage_plugin=storage)
     writer.set_compression(compression, CompressionFormat.ZSTD)
     with writer:
         connections: dict[str, Any] = {}
-        for number, image in enumerate(images):
+        for number, image in enumerate(images, first):
             stamp = START_NS + round(number * 1e9 / 30) + 5_000_000  # on the way for 5 ms
             for topic, message in image_messages(messages, number, image, jpeg).items():
                 if topic not in connections:

@@ -91,14 +91,15 @@ class Bag:
         if not self.path.exists():
             raise BagError(f"{self.path}: expected a ROS 2 bag, there is no such file or folder")
         files, self._notes = storage_files(self.path)
-        reason = "none of these"
+        reason = "no such file"
         for file in files:
+            missing = ""
             try:
                 readable, missing = made_readable(file, self._folder)
                 storage = open_storage(readable)
             except (ValueError, PermissionError) as error:
-                reason = f"'{error}'"
-                self._notes.append(f"{file.name}: nothing can be read ({error})")
+                reason = missing or str(error)
+                self._notes.append(f"{file.name}: nothing can be read ({reason})")
                 continue
             self._stack.callback(storage.close)
             self._storages[file.name] = storage
@@ -106,7 +107,7 @@ class Bag:
         if not self._storages:
             raise BagError(
                 f"{self.path}: expected a ROS 2 bag (a folder with metadata.yaml, an .mcap or a "
-                f".db3 file), got {reason}"
+                f".db3 file), got '{reason}'"
             )
 
     def _folder(self) -> Path:
