@@ -59,7 +59,8 @@ def open_session(
     """
     ort, options = import_onnxruntime(), session_options(threads)
     try:
-        return ort.InferenceSession(data, options, providers=list(providers))
+        # Without its own fallback, which tries other providers than those that were asked for.
+        return ort.InferenceSession(data, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime has no common base class for its errors
         raise ModelError(f"expected a valid ONNX model, ONNX Runtime says: {error}") from error
 

@@ -79,7 +79,7 @@ class HeadPoseModel:
         backend: "auto" (on a CPU OpenVINO where it is installed, else ONNX Runtime),
         "onnxruntime", "openvino" or "torch". threads: on the CPU, 1 or more.
         precision: of a float network, "auto" (fp32 on a CPU, so that every machine gives the same
-        angles; fp16 in TensorRT and torch on a GPU), "fp32", "fp16" or "bf16".
+        angles; fp16 on a GPU, within 0.05 degrees of it), "fp32", "fp16" or "bf16".
         allow_cpu_fallback: whether the next best device will do when ``device`` cannot be had.
         engine_cache_dir: where TensorRT's engines are kept, by default ~/.cache/headpose.
         progress: is told what takes long.

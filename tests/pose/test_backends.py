@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 from importlib.util import find_spec
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,13 +18,10 @@ from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import CROP_SIZE, crop_faces, square_boxes
 from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
-from headpose_core.onnx_files.sessions import import_onnxruntime, open_session
+from headpose_core.onnx_files.sessions import import_onnxruntime
 from headpose_core.pose.backends import candidates
-from headpose_core.pose.backends.backend import Request, batch_sizes
-from headpose_core.pose.backends.onnxruntime import POOL, OnnxRuntimeGpu, cuda_options
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from tests.places import REPOSITORY
-from tests.tiny_models import tiny_model
 
 NEEDS = {"openvino": "openvino", "torch": "torch"}
 
@@ -160,50 +156,6 @@ def test_a_precision_that_the_device_does_not_have_is_refused(backend) -> None:
     pytest.importorskip(backend, reason=f"needs {backend}")
     with pytest.raises(DeviceError, match=r"fp32, got fp16"):
         HeadPoseModel.load(device="cpu", backend=backend, precision="fp16")
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 8, 9, 64, 65, 200])
-def test_batches_cover_every_face_once_and_are_of_the_pool(count) -> None:
-    parts = batch_sizes(count, POOL)
-    assert [i for start, stop, _ in parts for i in range(start, stop)] == list(range(count))
-    for start, stop, size in parts:
-        assert size in POOL
-        assert stop - start <= size < 2 * (stop - start) or size == 1
-
-
-def test_a_pool_of_bound_buffers_gives_what_a_plain_run_gives() -> None:
-    """The GPU's way, with its buffers on the CPU."""
-    session = open_session(tiny_model().SerializeToString())
-    pool = OnnxRuntimeGpu(session, "cuda", "fp32", memory="cpu")
-    crops = np.random.default_rng(1).integers(0, 255, (70, 112, 112, 3), np.uint8)
-    for count in (3, 1, 5, 70, 2):  # sizes come again, and a full batch before a part of one
-        (expected,) = session.run(None, {"crops": crops[:count]})
-        np.testing.assert_array_equal(pool.infer(crops[:count]), expected)
-
-
-@pytest.mark.parametrize("long_s", [-1.0, 1e9])
-def test_warming_up_tells_how_far_it_is_where_it_takes_long(
-    monkeypatch: pytest.MonkeyPatch, long_s: float
-) -> None:
-    monkeypatch.setattr("headpose_core.pose.backends.onnxruntime._LONG_S", long_s)
-    said: list[str] = []
-    session = open_session(tiny_model().SerializeToString())
-    pool = OnnxRuntimeGpu(session, "tensorrt", "fp16", memory="cpu")
-    pool.warm_up(Request(b"", "tensorrt", cache_dir=Path("/engines"), say=said.append))
-    assert "minutes" in said[0]
-    assert "/engines" in said[0]
-    told = [
-        f"tensorrt: warm-up {i} of {len(POOL)}, {size} faces at once"
-        for i, size in enumerate(POOL, 1)
-    ]
-    assert said[1:] == (told if long_s < 0 else [])
-
-
-def test_cuda_rounds_to_tf32_only_when_fp32_was_not_asked_for() -> None:
-    assert cuda_options(Request(b"", "cuda", precision="fp32"))["use_tf32"] == "0"
-    assert "use_tf32" not in cuda_options(Request(b"", "cuda"))
-    with pytest.raises(DeviceError, match="fp16"):
-        cuda_options(Request(b"", "cuda", precision="fp16"))
 
 
 def test_openvino_leaves_python_its_signals() -> None:

@@ -17,7 +17,7 @@ from headpose_core.pose.backends.engine_cache import (
     engine_key,
     private_folder,
 )
-from headpose_core.pose.backends.onnxruntime import tensorrt_options
+from headpose_core.pose.backends.onnxruntime_gpu import tensorrt_options
 from tests.tiny_models import tiny_model
 
 MACHINE = {"gpu": "NVIDIA H200-sm90-driver12080", "tensorrt": "101300", "onnxruntime": "1.31.1"}

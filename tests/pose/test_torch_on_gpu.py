@@ -92,7 +92,7 @@ def test_cudnn_is_on_and_picks_its_kernels_while_the_network_runs(
     assert not torch.backends.cudnn.benchmark
 
 
-def test_batches_use_the_same_buffers_again_and_give_what_the_network_gives() -> None:
+def test_batches_use_their_buffers_again_and_agree_with_the_cpu() -> None:
     gpu = StandIn()
     model = TorchCuda(read_network(LITE), "fp32", gpu)
     plain = TorchCpu(read_network(LITE))
@@ -115,7 +115,7 @@ def test_what_is_returned_is_not_overwritten_by_the_next_batch() -> None:
     assert (first[0, 0, 0], second[0, 0, 0]) == (1.0, 2.0)
 
 
-def test_only_one_face_is_prepared_at_the_start_and_large_batches_are_cut() -> None:
+def test_one_face_is_prepared_and_large_batches_are_cut() -> None:
     gpu = StandIn()
     model = TorchCuda(Spy(), "fp32", gpu)
     assert gpu.captures == 1
