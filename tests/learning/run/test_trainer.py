@@ -38,24 +38,18 @@ from tests.tiny_models import METADATA
 
 def small_run(data: Path, out: Path, **changes: Any) -> TrainConfig:
     """A run of seconds: 8 channels, 3 epochs of 8 batches, smaller crops at first."""
-    return replace(
-        TrainConfig(
-            data=(str(data),),
-            out=out,
-            network=NetworkConfig(width=8),
-            optimizer=OptimizerConfig(lr=3e-3, clip_norm=5.0, ema_decay=0.9),
-            schedule=ScheduleConfig(
-                epochs=3,
-                views_per_epoch=128,
-                batch_size=16,
-                crop_sizes=((0.0, 48), (0.6, 112)),
-            ),
-            holdout_share=0.1,
-            threads=1,
-            device="cpu",
-        ),
-        **changes,
+    sizes = ((0.0, 48), (0.6, 112))
+    plain = TrainConfig(
+        data=(str(data),),
+        out=out,
+        network=NetworkConfig(width=8),
+        optimizer=OptimizerConfig(lr=3e-3, clip_norm=5.0, ema_decay=0.9),
+        schedule=ScheduleConfig(epochs=3, views_per_epoch=128, batch_size=16, crop_sizes=sizes),
+        holdout_share=0.1,
+        threads=1,
+        device="cpu",
     )
+    return replace(plain, **changes)
 
 
 def records(run: Path) -> list[dict[str, Any]]:
