@@ -46,13 +46,14 @@ class Parameter:
         descriptor = ParameterDescriptor(
             description=f"{self.text} {self.when}", read_only=self.when == AT_START
         )
-        if self.limits and isinstance(self.default, int):
-            low, high = map(int, self.limits)
-            limits = IntegerRange(from_value=low, to_value=high, step=self.step)
-            descriptor.integer_range = [limits]
-        elif self.limits:
-            low, high = map(float, self.limits)
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        if self.limits:
+            low, high = self.limits
+            if isinstance(self.default, int):
+                whole = IntegerRange(from_value=int(low), to_value=int(high), step=self.step)
+                descriptor.integer_range = [whole]
+            else:
+                real = FloatingPointRange(from_value=float(low), to_value=float(high))
+                descriptor.floating_point_range = [real]
         descriptor.additional_constraints = self.constraint()
         return descriptor
 

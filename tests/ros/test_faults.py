@@ -56,11 +56,11 @@ def test_bad_images_are_counted_and_the_next_one_is_used(
 
 FRAGILE = """
 import sys
-from headpose_ros import processor
-convert = processor.camera_from_message
+from headpose_ros import calibration
+convert = calibration.camera_from_message
 def fail(info, topic):
     return convert(info, topic) if info.width != 7 else 1 / 0
-processor.camera_from_message = fail
+calibration.camera_from_message = fail
 from headpose_ros.headpose_node import main
 sys.exit(main())
 """

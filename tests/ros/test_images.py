@@ -13,7 +13,8 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from headpose_core.errors import ImageError
-from headpose_ros.images import ENCODINGS, image_from_message, message_from_image
+from headpose_core.images.image_messages import ENCODINGS, image_from_message
+from headpose_ros.images import message_from_image
 
 # Four flat quarters, so that subsampled chroma and demosaicing leave the middles as they are.
 COLOURS = np.array([[[200, 30, 40], [20, 180, 60]], [[25, 50, 210], [128, 128, 128]]], np.uint8)

@@ -17,9 +17,9 @@ from headpose_ros.msg import HeadPose
 from scipy.spatial.transform import Rotation
 
 from headpose_core.geometry.rotation import BODY_TO_OPTICAL, matrix_from_angles
+from headpose_core.images.image_messages import image_from_message
 from headpose_core.images.video import VideoReader
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_ros.images import image_from_message
 from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
 
 Start = Callable[..., NodeProcess]
