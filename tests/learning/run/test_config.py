@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from headpose_core.learning.run.config import changed_settings, to_json
+from headpose_core.learning.run.config import TrainConfig, changed_settings, to_json
 
 
 def test_a_setting_newer_than_the_run_had_its_default_in_it(tmp_path: Path) -> None:
