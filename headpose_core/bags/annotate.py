@@ -14,7 +14,7 @@ from rosbags.serde import SerdeError
 
 from headpose_core.bags.reader import Bag
 from headpose_core.bags.storage import Topic
-from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
+from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_copied, find_images
 from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import BagWriter, write_bag
 from headpose_core.errors import ImageError
@@ -132,17 +132,15 @@ class _Run:
     def begin(self, writer: BagWriter, bag: Bag) -> None:
         """Write a bag, with the other topics of the one that is read if that was asked for."""
         self._writer = writer
-        for name in (HEAD_POSE, TF, MARKERS):
-            writer.announce(_absolute(name), TYPES[name])
-        if not self.task.copy:
-            return
-        ours = set(map(_absolute, (HEAD_POSE, MARKERS, COMPRESSED_DEBUG_IMAGE)))
-        for topic in bag.topics.values():
-            if topic.name not in ours and writer.can_copy(topic):
-                self.copied[topic.name] = topic
-            else:
-                reason = "is written anew" if topic.name in ours else "has an unknown type"
-                self.result.notes.append(f"{topic.name} is not copied: it {reason}")
+        ours = {_absolute(name): TYPES[name] for name in TYPES if self._wants(name)}
+        if self.task.copy:
+            self.copied, notes = find_copied(bag, self.messages, ours, ours.keys() - {TF})
+            self.result.notes += notes
+        # What is copied comes first: our transforms go where those of the bag are.
+        for topic in self.copied.values():
+            writer.announce(topic)
+        for name in map(_absolute, (HEAD_POSE, TF, MARKERS)):
+            writer.announce(self.messages.topic(name, ours[name]))
 
     def _wants(self, topic: str) -> bool:
         if topic == COMPRESSED_DEBUG_IMAGE:
@@ -161,7 +159,7 @@ class _Run:
     def take(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """One message of the bag."""
         if topic in self.copied and self._writer:
-            self._writer.copy(self.copied[topic], data, stamp_ns)
+            self._writer.copy(topic, data, stamp_ns)
         if topic == self.camera_topic:
             self._take_camera_info(data)
         elif topic == self.image_topic.name:
