@@ -20,7 +20,7 @@ class DetectorSettings(Settings):
     )
     min_face_size: float = setting(
         24.0,
-        "A face whose box has a shorter long side is dropped.",
+        "A face whose box has a shorter long side is dropped: there is too little to see.",
         unit="px",
         limits=(0.0, 10000.0),
     )
