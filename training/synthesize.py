@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Render training images: ``python -m training.synthesize --out DIR --count N --seed S``.
+"""Render training images: ``python -m training.synthesize --assets PARTS --out DIR --count N``.
 
 Whole shards that are already there are kept, so a killed run goes on where it was. One process
 uses one core; run several with ``--shard 0/2``, ``--shard 1/2``. With ``--sheet`` it draws a

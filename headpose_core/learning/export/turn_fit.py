@@ -17,7 +17,7 @@ _BATCH = 64
 
 
 def fit_turns(
-    network: HeadPoseNet, crops: NDArray[np.uint8], labels_deg: FloatArray
+    network: HeadPoseNet, crops: NDArray[np.uint8], labels_deg: NDArray[np.float32]
 ) -> tuple[FloatArray, float]:
     """Coefficients (4, 10) of ``turn_probabilities``, and the share of turns that they tell right.
 

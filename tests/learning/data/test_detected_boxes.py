@@ -117,6 +117,8 @@ def test_boxes_of_a_read_only_folder_are_in_the_users_cache(
     detections.of(folder / "face.png")
     detections.save()
     assert detections.path.is_file() and detections.path.is_relative_to(tmp_path / "cache")
+    mode = (tmp_path / "cache" / "headpose").stat().st_mode
+    assert mode & 0o777 == 0o700  # else TensorRT's engines could not be kept there
     assert [path.name for path in folder.iterdir()] == ["face.png"]
     folder.chmod(0o755)
 

@@ -55,7 +55,7 @@ def test_attention_is_restored_with_its_own_normalisation(tmp_path: Path) -> Non
 def test_training_can_start_from_the_shipped_model() -> None:
     crops = parity_crops()
     restored = restore_network(DEFAULT_MODEL, crops)
-    shipped = HeadPoseModel.load(device="cpu", backend="onnxruntime").infer(crops)
+    shipped = HeadPoseModel.load(DEFAULT_MODEL, device="cpu", backend="onnxruntime").infer(crops)
     np.testing.assert_allclose(logits(restored, crops), shipped, atol=1e-3)
 
 
