@@ -49,7 +49,7 @@ class PipelineSettings(Settings):
     )
     face_height_m: float = setting(
         0.19,
-        "Chin to hairline of an average face, for the distance.",
+        "Chin to hairline of an average face; the distance follows from it.",
         unit="m",
         limits=(0.05, 1.0),
     )
@@ -109,15 +109,17 @@ class HeadPosePipeline:
             faces = self._follower.find(self.detector, view, every, max_faces)
         with clock.stage("track"):
             tracks = self._track(stamp_s, faces)
+            ids = [track.face_id for track in tracks]
         with clock.stage("crop"):
             crops = self.model.crop(view, faces.boxes)
         with clock.stage("infer"):
-            outputs, quarters = self._infer_upright(crops, tracks, stamp_s)
+            first_turn = self.detector.settings.image_turn // 90
+            outputs, quarters = self._upright.infer(self.model, crops, ids, stamp_s, first_turn)
         with clock.stage("decode"):
             estimate = self.model.decode(outputs).turned_back(quarters)
         with clock.stage("locate"):
             rays = FaceRays.of(camera, faces.boxes)
-            oriented = self._orient(stamp_s, tracks, estimate, rays, camera_orientation)
+            oriented = self._orient(stamp_s, ids, estimate, rays, camera_orientation)
             heads = self._locate(faces, tracks, estimate, oriented, rays)
         return Frame(stamp_s, heads, clock.times_ms)
 
@@ -127,17 +129,10 @@ class HeadPosePipeline:
             return [UNTRACKED] * len(faces)
         return self.tracker.update(stamp_s, faces.boxes)
 
-    def _infer_upright(
-        self, crops: NDArray[np.uint8], tracks: Sequence[Track], stamp_s: float
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """What the network says of the crops turned upright, and their clockwise quarter turns."""
-        ids, first = [track.face_id for track in tracks], self.detector.settings.image_turn // 90
-        return self._upright.infer(self.model, crops, ids, stamp_s, first)
-
     def _orient(
         self,
         stamp_s: float,
-        tracks: Sequence[Track],
+        ids: Sequence[str],
         estimate: Estimate,
         rays: FaceRays,
         camera_orientation: FloatArray | None,
@@ -150,7 +145,6 @@ class HeadPosePipeline:
         covariances = R_ray @ covariances @ _transposed(R_ray)
         if self.tracker is None:
             return _Oriented(corrected, R_ray, R_ray @ rotations, covariances)
-        ids = [track.face_id for track in tracks]
         self._upright.follow(ids, rotations)
         given = R_ray @ rotations, covariances
         filtered = self.filter.update(stamp_s, ids, *given, camera_orientation)

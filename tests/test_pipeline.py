@@ -51,11 +51,11 @@ def painted(boxes, colours):
 def test_heads_have_the_pose_of_their_crop(model):
     boxes = BOXES[:2]
     colours = np.array([[200, 130, 100], [60, 90, 180]])
-    frame = HeadPosePipeline(GivenBoxes(boxes, [0.9, 0.7]), model)(painted(boxes, colours), 12.5)
+    frame = HeadPosePipeline(GivenBoxes(boxes, [0.9, 0.8]), model)(painted(boxes, colours), 12.5)
     assert frame.stamp_s == 12.5
     for head, face in zip(frame.heads, (1, 0), strict=True):
         np.testing.assert_array_equal(head.box, boxes[face])
-        assert head.score == pytest.approx((0.9, 0.7)[face])
+        assert head.score == pytest.approx((0.9, 0.8)[face])
         expected = np.interp(colours[face] / 255 * 61, np.arange(62), BIN_CENTRES_DEG)
         np.testing.assert_allclose(head.paper_angles_deg, expected, atol=1.0)
         np.testing.assert_allclose(head.rotation, matrix_from_angles(head.paper_angles_deg))

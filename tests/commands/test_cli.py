@@ -21,7 +21,8 @@ from headpose_core.pipeline import PipelineSettings
 from headpose_core.settings import settings_of
 from tests.places import REPOSITORY
 
-HEAD_KEYS = ["box", "score", "yaw_deg", "pitch_deg", "roll_deg", "std_deg", "extrapolated"]
+HEAD_KEYS = ["box", "score", "direction", "rep103_deg", "paper_deg", "paper_std_deg"]
+HEAD_KEYS += ["extrapolated"]
 HEAD_KEYS += ["orientation_xyzw"]
 
 
@@ -50,7 +51,7 @@ def test_a_photo_gives_a_line_and_an_annotated_copy(
     x1, y1, x2, y2 = head["box"]
     assert 50 < x1 < 80 < 100 < x2 < 130
     assert 20 < y1 < 50 < 80 < y2 < 120
-    assert len(head["std_deg"]) == 3
+    assert len(head["paper_std_deg"]) == 3
     (copy,) = out.iterdir()
     assert copy.name == "driver_headpose.jpg"
     assert read_image(copy).shape == (576, 704, 3)  # 176x144 is enlarged

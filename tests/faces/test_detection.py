@@ -202,10 +202,7 @@ def test_faces_on_their_side_are_found_by_turning(
     change(detector, score_threshold=threshold)
     assert len(found_by(detector, turned)) == 0
     back = {cv2.ROTATE_90_CLOCKWISE: 270, cv2.ROTATE_180: 180, cv2.ROTATE_90_COUNTERCLOCKWISE: 90}
-    change(
-        detector,
-        **{name: value if name == "turns" else back[turn] for name, value in settings.items()},
-    )
+    change(detector, **({"image_turn": back[turn]} if how == "image_turn" else {"turns": 4}))
     faces = found_by(detector, turned)
     assert len(faces) == 1
     for expected_point, point in zip(expected.keypoints[0], faces.keypoints[0], strict=True):
