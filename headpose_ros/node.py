@@ -120,6 +120,7 @@ class HeadPoseNode(LifecycleNode):
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
             f"device asked: {values['device']}, got: {model.device} ({model.backend})"
         )
+        self.get_logger().info(f"model file {model.chosen.path.name}: {model.chosen.reason}")
         for reason in model.rejected_backends:
             self.get_logger().info(f"not used: {reason}")
         on_device_error = partial(self._on_device_error, values)

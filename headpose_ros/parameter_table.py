@@ -101,7 +101,7 @@ _OWN = (
         "model",
         "",
         "Pose network: the path of an ONNX file or the name of a shipped one, such as "
-        "ehpnet_lite, a quarter of the work; '': ehpnet_resnet18.",
+        "ehpnet_lite, a quarter of the work; '': ehpnet_resnet18, in int8 on CPUs made for it.",
         AT_CONFIGURE,
     ),
     Parameter(

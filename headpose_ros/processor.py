@@ -137,6 +137,7 @@ class ImageProcessor:
         return {
             **(self._inputs.facts() if self._inputs else {}),
             "model": f"{model.metadata.name} {model.metadata.version}",
+            "model_file": f"{model.chosen.path.name} ({model.chosen.reason})",
             "backend": model.backend,
             "device": model.device,
             "precision": model.precision,

@@ -7,7 +7,7 @@ import contextlib
 import ctypes
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,7 @@ from headpose_core.pose.model_file import (
     check_signature,
 )
 from headpose_core.pose.pose_model import Estimate
-from headpose_core.pose.shipped import model_path
+from headpose_core.pose.shipped import ChosenModel, chosen_model
 from headpose_core.pose.turns import turn_probabilities
 from headpose_core.types import FloatArray
 
@@ -40,6 +40,7 @@ class HeadPoseModel:
     metadata: what the file says about itself.
     backend_asked, device_asked: "auto" or a name. backend, device: those in use.
     precision: "int8" for a quantised file, else that of the computation, as "fp32".
+    chosen: the file, and why it was taken.
     rejected_backends: why each better choice was not taken, a sentence each.
     """
 
@@ -50,6 +51,7 @@ class HeadPoseModel:
         *,
         backend_asked: str,
         device_asked: str,
+        chosen: ChosenModel,
         quantised: bool = False,
         rejected_backends: tuple[str, ...] = (),
     ) -> None:
@@ -57,6 +59,7 @@ class HeadPoseModel:
         self.backend_asked, self.device_asked = backend_asked, device_asked
         self.backend, self.device = backend.name, backend.device
         self.precision = "int8" if quantised else backend.precision
+        self.chosen = chosen
         self.rejected_backends = rejected_backends
         self._backend = backend
 
@@ -73,7 +76,8 @@ class HeadPoseModel:
         engine_cache_dir: str | os.PathLike[str] | None = None,
         progress: Callable[[str], None] = lambda message: None,
     ) -> HeadPoseModel:
-        """Load a model by path or by the name of a shipped one, by default ehpnet_resnet18.
+        """Load a model by path or by the name of a shipped one, by default ehpnet_resnet18, in
+        int8 on processors that are made for it.
 
         device: "auto" (CUDA where it works, else the CPU), "cpu", "cuda" or "tensorrt".
         backend: "auto" (on a CPU OpenVINO where it is installed, else ONNX Runtime),
@@ -91,26 +95,17 @@ class HeadPoseModel:
         if precision not in PRECISIONS:
             raise ValueError(f"precision: expected {', '.join(PRECISIONS)}, got '{precision}'")
         choices = candidates(backend, device, allow_cpu_fallback)
-        path = model_path(path)
-        data = read_model_file(path)
         cache = cache_folder() if engine_cache_dir is None else Path(engine_cache_dir)
-        request = Request(data, device, threads, precision, cache, progress)
-        try:
-            description = describe(data)
-            check_signature(description)
-            metadata = ModelMetadata.from_properties(description.properties)
-            opened, rejected_backends = _first_that_works(choices, request)
-            black = np.zeros((1, *INPUT_SHAPE), np.uint8)
-            check_logits(opened.infer(black).shape, len(black))
-        except ModelError as error:
-            raise ModelError(f"{path}: {error}") from error
+        request = Request(b"", device, threads, precision, cache, progress)
+        opened, file, rejected_backends = _first_that_works(choices, path, request)
         _give_memory_back()
         return cls(
             opened,
-            metadata,
+            file.metadata,
             backend_asked=backend,
             device_asked=device,
-            quantised="QuantizeLinear" in description.operators,
+            chosen=file.chosen,
+            quantised=file.quantised,
             rejected_backends=rejected_backends,
         )
 
@@ -158,21 +153,60 @@ def _give_memory_back() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _first_that_works(
-    choices: list[tuple[str, str]], request: Request
-) -> tuple[Backend, tuple[str, ...]]:
-    """The first backend that opens, and why those before it did not. DeviceError: none does."""
-    reasons: list[str] = []
-    for name, device in choices:
+@dataclass(frozen=True)
+class _File:
+    """A model file that was read, and what it says about itself."""
+
+    chosen: ChosenModel
+    data: bytes
+    metadata: ModelMetadata
+    quantised: bool
+
+    @classmethod
+    def read(cls, chosen: ChosenModel) -> _File:
+        """Raises ModelError, with its path, for a file that is broken or against the contract."""
+        data = read_model_file(chosen.path)
         try:
-            opened = open_backend(name, replace(request, device=device))
-        except NoSuchDeviceError as error:  # noqa: PERF203
+            description = describe(data)
+            check_signature(description)
+            metadata = ModelMetadata.from_properties(description.properties)
+        except ModelError as error:
+            raise ModelError(f"{chosen.path}: {error}") from error
+        return cls(chosen, data, metadata, "QuantizeLinear" in description.operators)
+
+    def opened(self, backend: str, request: Request) -> Backend:
+        """Ready to run, after a first one. DeviceError: it cannot be had; ModelError: the file."""
+        try:
+            opened = open_backend(backend, replace(request, data=self.data))
+            black = np.zeros((1, *INPUT_SHAPE), np.uint8)
+            check_logits(opened.infer(black).shape, len(black))
+        except ModelError as error:
+            raise ModelError(f"{self.chosen.path}: {error}") from error
+        return opened
+
+
+def _first_that_works(
+    choices: list[tuple[str, str]], given: str | os.PathLike[str] | None, request: Request
+) -> tuple[Backend, _File, tuple[str, ...]]:
+    """The first backend that opens its file, and why those before it did not.
+
+    Raises DeviceError when none does, ModelError when a file is at fault.
+    """
+    reasons: list[str] = []
+    file: _File | None = None
+    for name, device in choices:
+        chosen = chosen_model(given, name, device, request.precision)
+        if file is None or file.chosen.path != chosen.path:
+            file = _File.read(chosen)
+        try:
+            opened = file.opened(name, replace(request, device=device))
+        except NoSuchDeviceError as error:
             if request.device != "auto":
                 reasons.append(f"{name} on {device}: {error}")
         except DeviceError as error:
             reasons.append(f"{name} on {device}: {error}")
         else:
-            return opened, tuple(reasons)
+            return opened, replace(file, chosen=chosen), tuple(reasons)
     raise DeviceError(
         f"device: asked for '{request.device}', cannot be had:\n  " + "\n  ".join(reasons)
     )

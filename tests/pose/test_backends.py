@@ -23,12 +23,13 @@ from headpose_core.pose.backends import candidates
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from tests.places import REPOSITORY
 
+FLOAT = "ehpnet_resnet18"
 NEEDS = {"openvino": "openvino", "torch": "torch"}
 
 
 @pytest.fixture(scope="module")
 def reference() -> HeadPoseModel:
-    return HeadPoseModel.load(device="cpu", backend="onnxruntime")
+    return HeadPoseModel.load(FLOAT, device="cpu", backend="onnxruntime")
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +47,7 @@ def crops(astronaut, car_video) -> np.ndarray:
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
 def test_backends_agree_on_real_crops(backend, crops, reference) -> None:
     pytest.importorskip(NEEDS[backend], reason=f"needs {backend}")
-    model = HeadPoseModel.load(device="cpu", backend=backend, precision="fp32")
+    model = HeadPoseModel.load(FLOAT, device="cpu", backend=backend, precision="fp32")
     assert (model.backend_asked, model.backend, model.device) == (backend, backend, "cpu")
     assert (model.precision, model.rejected_backends) == ("fp32", ())
     expected = reference.infer(crops)
@@ -72,11 +73,11 @@ def test_one_face_and_many_agree_in_the_small_network(crops) -> None:
 def test_every_cpu_computes_in_fp32_unless_told_otherwise(crops, reference) -> None:
     """OpenVINO left to itself takes bf16 where the processor has it."""
     pytest.importorskip("openvino", reason="needs openvino")
-    model = HeadPoseModel.load(device="cpu", backend="openvino")
+    model = HeadPoseModel.load(FLOAT, device="cpu", backend="openvino")
     assert model.precision == "fp32"
     np.testing.assert_allclose(model.infer(crops), reference.infer(crops), atol=2e-4)
     if "bf16" in processor():
-        model = HeadPoseModel.load(device="cpu", backend="openvino", precision="bf16")
+        model = HeadPoseModel.load(FLOAT, device="cpu", backend="openvino", precision="bf16")
         assert model.precision == "bf16"
         got, expected = (m.decode(m.infer(crops)).mean_deg for m in (model, reference))
         np.testing.assert_allclose(got, expected, atol=1.0)
@@ -85,7 +86,7 @@ def test_every_cpu_computes_in_fp32_unless_told_otherwise(crops, reference) -> N
 def test_crops_that_do_not_lie_together_in_memory(crops, reference) -> None:
     """As they come out of a slice or a flip."""
     for backend in ("onnxruntime", *(b for b in NEEDS if find_spec(b))):
-        model = HeadPoseModel.load(device="cpu", backend=backend)
+        model = HeadPoseModel.load(FLOAT, device="cpu", backend=backend)
         flipped = crops[:, :, ::-1]
         np.testing.assert_allclose(
             model.infer(flipped), reference.infer(np.ascontiguousarray(flipped)), atol=2e-4
@@ -96,7 +97,7 @@ def test_crops_that_do_not_lie_together_in_memory(crops, reference) -> None:
 def test_other_threads_run_during_inference(backend) -> None:
     """The node receives images while it works on one: a runtime must not hold the GIL."""
     pytest.importorskip(backend, reason=f"needs {backend}")
-    model = HeadPoseModel.load(device="cpu", backend=backend)
+    model = HeadPoseModel.load(FLOAT, device="cpu", backend=backend)
     many = np.zeros((48, CROP_SIZE, CROP_SIZE, 3), np.uint8)
     model.infer(many[:1])
     begun, turns = threading.Event(), 0
@@ -155,7 +156,7 @@ def test_torch_refuses_networks_that_it_cannot_build(tiny_model_file) -> None:
 def test_a_precision_that_the_device_does_not_have_is_refused(backend) -> None:
     pytest.importorskip(backend, reason=f"needs {backend}")
     with pytest.raises(DeviceError, match=r"fp32, got fp16"):
-        HeadPoseModel.load(device="cpu", backend=backend, precision="fp16")
+        HeadPoseModel.load(FLOAT, device="cpu", backend=backend, precision="fp16")
 
 
 def test_openvino_leaves_python_its_signals() -> None:
