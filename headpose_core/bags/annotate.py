@@ -5,23 +5,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from rosbags.serde import SerdeError
 
+from headpose_core.bags.calibration_topic import CalibrationTopic
 from headpose_core.bags.reader import Bag
 from headpose_core.bags.storage import Topic
-from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_copied, find_images
+from headpose_core.bags.topics import COMPRESSED_IMAGE, find_copied, find_images
 from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import BagWriter, write_bag
 from headpose_core.errors import ImageError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.image_messages import view_from_message
 from headpose_core.images.value_depth import ValueDepth
-from headpose_core.messages.cameras import InfoCamera, calibration_problem, camera_from_message
 from headpose_core.messages.frame_messages import (
     COMPRESSED_DEBUG_IMAGE,
     DEBUG_IMAGE,
@@ -33,8 +34,9 @@ from headpose_core.messages.frame_messages import (
 )
 from headpose_core.messages.heads import seconds
 from headpose_core.messages.records import write_records
+from headpose_core.messages.stamps import ImageClock
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.types import Camera, Frame
+from headpose_core.types import Frame
 
 
 @dataclass(frozen=True)
@@ -89,44 +91,33 @@ def annotate(
     """
     with ExitStack() as stack:
         bag = stack.enter_context(Bag(task.source))
-        messages = Messages()
-        images = find_images(bag, task.image_topic)
-        run = _Run(task, pipeline, messages, images)
-        run.camera_topic = find_camera_info(bag, task.camera_info, images)
+        run = _Run(bag, task, pipeline)
         run.record = stack.enter_context(write_records(task.jsonl, task.csv))
         if task.out:
-            run.begin(stack.enter_context(write_bag(task.out, messages)), bag)
-        run.find_camera(bag)
-        topics = {run.image_topic.name, run.camera_topic, *run.copied} - {""}
+            run.begin(stack.enter_context(write_bag(task.out, run.messages)), bag)
+        topics = {run.images.name, run.calibration.name, *run.copied} - {""}
         for topic, stamp_ns, data in progress(bag.messages(topics), bag.count(topics)):
             if stop():
                 run.result.interrupted = True
                 break
             run.take(topic, stamp_ns, data)
-    run.result.notes += bag.lost
-    return run.result
+    return run.finished(bag.lost)
 
 
 class _Run:
-    """The state of one run over a bag."""
+    """The state of one run over a bag. Raises BagError when its topics cannot be found."""
 
-    def __init__(
-        self,
-        task: BagTask,
-        pipeline: HeadPosePipeline,
-        messages: Messages,
-        image_topic: Topic,
-    ) -> None:
-        self.task, self.pipeline, self.messages = task, pipeline, messages
-        self.image_topic, self.camera_topic = image_topic, ""
+    def __init__(self, bag: Bag, task: BagTask, pipeline: HeadPosePipeline) -> None:
+        self.task, self.pipeline, self.messages = task, pipeline, Messages()
+        self.images = find_images(bag, task.image_topic)
+        self.calibration = CalibrationTopic(bag, task.camera_info, self.images, self.messages)
         self.result = BagResult()
-        self._made = FrameMessages(messages.make)
         self.record: Callable[[Frame], None] = lambda frame: None
         self.copied: dict[str, Topic] = {}
+        self._made = FrameMessages(self.messages.make)
         self._writer: BagWriter | None = None
-        self._camera: InfoCamera | None = None
-        self._calibration = ""
         self._depth = ValueDepth()
+        self._clock = ImageClock(self._first_times(bag))
         self._count = 0
 
     def begin(self, writer: BagWriter, bag: Bag) -> None:
@@ -147,41 +138,26 @@ class _Run:
             return self.task.debug_images
         return topic != DEBUG_IMAGE
 
-    def find_camera(self, bag: Bag) -> None:
-        """The first calibration holds for the images before it, too."""
-        if not self.camera_topic:
-            self.result.notes.append("no camera_info: angles only, no position, no TF")
-            return
-        for _, _, data in bag.messages([self.camera_topic]):
-            self._take_camera_info(data)
-            return
-
     def take(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """One message of the bag."""
         if topic in self.copied and self._writer:
             self._writer.copy(topic, data, stamp_ns)
-        if topic == self.camera_topic:
-            self._take_camera_info(data)
-        elif topic == self.image_topic.name:
+        if topic == self.calibration.name:
+            self.calibration.take(data)
+        elif topic == self.images.name:
             self._count += 1
             if (self._count - 1) % self.task.every == 0:
                 self._take_image(stamp_ns, data)
 
-    def _take_camera_info(self, data: bytes) -> None:
-        try:
-            info = self.messages.deserialize(data, "sensor_msgs/msg/CameraInfo")
-            self._camera = camera_from_message(info, self.camera_topic)
-        except (SerdeError, ValueError) as error:
-            self.result.skipped[f"camera_info: {error}"] += 1
-
     def _take_image(self, stamp_ns: int, data: bytes) -> None:
         try:
-            message = self.messages.deserialize(data, self.image_topic.type_name)
-            is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
+            message = self.messages.deserialize(data, self.images.type_name)
+            is_compressed = self.images.type_name == COMPRESSED_IMAGE
             read = view_from_compressed if is_compressed else view_from_message
             view = read(message, self._depth)
-            camera = self._camera_of(view.size, message.header.frame_id)
-            frame = self.pipeline(view, seconds(message.header.stamp), camera)
+            camera = self.calibration.camera(view.size, message.header.frame_id)
+            time_s = self._clock.time(seconds(message.header.stamp), stamp_ns * 1e-9)
+            frame = self.pipeline(view, time_s, camera)
         except (SerdeError, ImageError) as error:
             self.result.skipped[str(error)] += 1
             return
@@ -194,18 +170,26 @@ class _Run:
             for topic, made in self._made.of(frame, view, message.header, self._wants):
                 self._writer.write(_absolute(topic), made, stamp_ns)
 
-    def _camera_of(self, size: tuple[int, int], frame_id: str) -> Camera | None:
-        """The calibration, if it says something about images of this size (w, h) and frame."""
-        # Who names a topic knows why; one that was found has to be of the camera of the images.
-        frame = None if self.task.camera_info else frame_id
-        problem = calibration_problem(self._camera, size, frame)
-        if problem and problem != self._calibration and self.camera_topic:
-            told = f"{self.camera_topic}: {problem}: angles only, no position, no TF"
-            self.result.notes.append(told)
-        if not problem and str(self._camera) not in self.result.calibrations:
-            self.result.calibrations.append(str(self._camera))
-        self._calibration = problem
-        return None if problem else self._camera
+    def finished(self, lost: list[str]) -> BagResult:
+        """The result, with what was seen on the way."""
+        told = self.result
+        told.notes += self.calibration.refused
+        for problem, count in self._clock.problems.items():
+            bad = f"the stamps of {count} images are {problem}"
+            told.notes.append(f"{self.images.name}: {bad}, the time of recording serves instead")
+        told.notes += lost
+        told.calibrations += self.calibration.used
+        told.skipped += self.calibration.damaged
+        return told
+
+    def _first_times(self, bag: Bag) -> list[tuple[float, float]]:
+        """Stamps of the first two images and when they were recorded, as far as they are whole."""
+        times = []
+        for _, stamp_ns, data in islice(bag.messages([self.images.name]), 2):
+            with suppress(SerdeError):
+                message = self.messages.deserialize(data, self.images.type_name)
+                times.append((seconds(message.header.stamp), stamp_ns * 1e-9))
+        return times
 
 
 def _absolute(topic: str) -> str:

@@ -34,24 +34,25 @@ def find_images(bag: Bag, name: str | None) -> Topic:
     raise BagError(f"{bag.path}: say which images with --image-topic, there are{listing}")
 
 
-def find_camera_info(bag: Bag, name: str | None, images: Topic) -> str:
-    """The topic of this name, or the calibration beside the images, or the only one; "" if none.
+def find_camera_info(bag: Bag, name: str | None, images: Topic) -> tuple[str, list[str]]:
+    """The topic of this name, or the calibration beside the images, or the only one; "" if that
+    is not clear. And all there are.
 
     Raises BagError when there is none of this name.
     """
     found = [t.name for t in bag.topics.values() if t.type_name == CAMERA_INFO and t.count]
     if name:
         if name in found:
-            return name
+            return name, found
         listing = ", ".join(found) or "none"
         raise BagError(f"{bag.path}: no camera_info on {name}, there is {listing}")
     folders = images.name.split("/")[:-1]
     while folders:
         beside = "/".join([*folders, "camera_info"])
         if beside in found:
-            return beside
+            return beside, found
         folders.pop()
-    return found[0] if len(found) == 1 else ""
+    return (found[0] if len(found) == 1 else ""), found
 
 
 def find_copied(

@@ -48,7 +48,6 @@ def write_drive(path: Path, image: np.ndarray, infos: dict[str, tuple[str, float
     )
     with write_bag(path, messages) as writer:
         for topic, message in sent.items():
-            writer.announce(topic, message.__msgtype__)
             writer.write(topic, message, START_NS)
     return path
 
