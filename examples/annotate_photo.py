@@ -9,9 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from headpose_core import HeadPoseModel, HeadPosePipeline, YuNet
-from headpose_core.drawing import draw_heads
-from headpose_core.images.image_files import read_image, write_image
+from headpose_core import HeadPoseModel, HeadPosePipeline, YuNet, draw_heads, read_image
+from headpose_core.images.image_files import write_image
 
 
 def main(photo: Path, out: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that says on `attentive` (std_msgs/Bool) whether the largest face looks at the camera."""
+"""A node that says on `attentive` (std_msgs/Bool) whether the first face looks at the camera."""
 
 import math
 import signal
@@ -23,7 +23,7 @@ class AttentionMonitor(Node):
 
     def on_heads(self, message: HeadPoseArray) -> None:
         now_s = message.header.stamp.sec + message.header.stamp.nanosec * 1e-9
-        for head in message.heads[:1]:  # the largest face comes first
+        for head in message.heads[:1]:  # the most prominent face comes first
             if math.acos(math.cos(head.yaw) * math.cos(head.pitch)) < self.cone:
                 self.last_facing_s = now_s
         self.publisher.publish(Bool(data=now_s - self.last_facing_s < self.patience_s))

@@ -29,7 +29,7 @@ def heads(stamp_s: float, *yaws: float) -> HeadPoseArray:
     return message
 
 
-def test_attention_monitor_follows_the_largest_face(probe: Probe) -> None:
+def test_attention_monitor_follows_the_first_face(probe: Probe) -> None:
     """Attentive for two seconds after the last look, whoever else looks."""
     said: list[bool] = []
     probe.node.create_subscription(Bool, "attentive", lambda m: said.append(m.data), 10)
