@@ -69,13 +69,13 @@ def private_folder(path: Path) -> Path:
 def _machine() -> dict[str, str]:
     """What an engine depends on beside the model. DeviceError without an NVIDIA driver."""
     return {
-        "gpu": _gpu(),
+        "gpu": gpu_name(),
         "tensorrt": _tensorrt_version(),
         "onnxruntime": import_onnxruntime().__version__,
     }
 
 
-def _gpu() -> str:
+def gpu_name() -> str:
     """Name, compute capability and driver of the first GPU, from the driver itself."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
