@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from headpose_core import __version__
 from tests.places import REPOSITORY
 from tools import setup_stage
 from tools.setup_stage import Stage
@@ -93,6 +94,14 @@ def test_other_installations_are_kept_out(monkeypatch: pytest.MonkeyPatch) -> No
     assert "/opt/ros/rolling/lib" not in variables.values()
     assert variables["PIP_INDEX_URL"] == "https://example.com/simple"
     assert variables["PATH"].startswith(str(REPOSITORY / ".venv" / "bin"))
+
+
+def test_its_command_line_runs_from_anywhere(tmp_path: Path) -> None:
+    if Path(sys.prefix) != setup_stage.VENV:
+        pytest.skip("needs the environment of `make test`")
+    command = [setup_stage.VENV / "bin" / "headpose", "--version"]
+    told = subprocess.run(command, cwd=tmp_path, env={}, capture_output=True, text=True)
+    assert (told.stdout, told.stderr) == (f"headpose {__version__}\n", "")
 
 
 def lines(path: Path) -> list[Requirement]:
