@@ -174,9 +174,7 @@ class _Run:
         """The result, with what was seen on the way."""
         told = self.result
         told.notes += self.calibration.refused
-        for problem, count in self._clock.problems.items():
-            bad = f"the stamps of {count} images are {problem}"
-            told.notes.append(f"{self.images.name}: {bad}, the time of recording serves instead")
+        told.notes += self._clock.notes(self.images.name)
         told.notes += lost
         told.calibrations += self.calibration.used
         told.skipped += self.calibration.damaged

@@ -45,6 +45,8 @@ def run(args: argparse.Namespace) -> int:
 
     cone = Cone(args.cone, *args.towards)
     recording = read_recording(args.poses, args.topic)
+    for note in recording.notes:
+        say(f"warning: {args.poses}: {note}")
     pictures = thumbnails(recording, args.poses, args.video)
     with text_file(args.out) as file:
         file.write(page(recording, cone, pictures))

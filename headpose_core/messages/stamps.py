@@ -51,6 +51,14 @@ class ImageClock:
         self._stamp_s, self._arrival_s, self._time_s = stamp_s, arrival_s, time_s
         return time_s
 
+    def notes(self, topic: str) -> list[str]:
+        """What was wrong with the stamps of a topic in a bag, as sentences."""
+        return [
+            f"{topic}: the stamps of {count} images are {problem}, "
+            "the time of recording serves instead"
+            for problem, count in self.problems.items()
+        ]
+
     def _problem(self, stamp_s: float, arrival_s: float) -> str:
         if stamp_s <= 0:
             return "zero"

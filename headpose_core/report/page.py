@@ -37,6 +37,7 @@ def page(recording: Recording, cone: Cone, pictures: list[Thumbnail]) -> str:
     parts = [
         f"<h1>Head poses of {escape(recording.source)}</h1>",
         _summary(recording),
+        *(f"<p>Note: {escape(note)}.</p>" for note in recording.notes),
         f"<h2>Facing and away</h2>{_attention(recording, cone)}",
         f"<h2>Angles over time, with one sigma</h2>{_note_on_points(recording)}",
         _plot("timeline", figures.timeline(recording, cone)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.geometry.rotation import matrix_from_angles
+from headpose_core.messages.heads import seconds
+from headpose_core.messages.stamps import ImageClock
 from headpose_core.types import FloatArray
 
+_Row = tuple[float, float, list[dict[str, Any]]]  # time in seconds, latency in ms, heads
 FORWARD = np.array([0.0, 0.0, -1.0])  # out of a frontal face, in optical axes
 
 
@@ -44,7 +47,7 @@ class Recording:
     """What was seen in M images.
 
     stamps_s: (M,) ascending. latency_ms: (M,), NaN where not known. latency_name: what it is.
-    faces: those with most images first.
+    faces: those with most images first. notes: what is missing, or cannot be known.
     """
 
     source: str
@@ -52,17 +55,22 @@ class Recording:
     latency_ms: FloatArray
     latency_name: str
     faces: list[FaceTrack]
+    notes: list[str] = field(default_factory=list)
 
 
 def read_recording(path: Path, topic: str) -> Recording:
     """Read a .jsonl file, or a bag with a HeadPoseArray topic. Raises ValueError otherwise."""
+    notes: list[str] = []
     if path.suffix == ".jsonl":
-        rows, name = list(_from_lines(path)), "processing"
+        rows, latency = list(_from_lines(path)), "processing"
     else:
-        rows, name = list(_from_bag(path, topic)), "from the image's stamp to the recorded message"
+        rows = _from_bag(path, topic, notes)
+        latency = "from the image's stamp to the recorded message"
     if not rows:
         raise ValueError(f"{path}: expected poses of at least one image, got none")
     rows.sort(key=lambda row: row[0])
+    if len(rows) > 1 and rows[0][0] == rows[-1][0]:
+        notes.append("all images have the same stamp: how long anything lasted is not known")
     heads: dict[str, list[tuple[int, dict[str, Any]]]] = {}
     for index, (_, _, found) in enumerate(rows):
         for head in found:
@@ -70,7 +78,7 @@ def read_recording(path: Path, topic: str) -> Recording:
     faces = [_track(face_id, seen) for face_id, seen in heads.items()]
     faces.sort(key=lambda face: -len(face.image))
     stamps = np.array([row[0] for row in rows])
-    return Recording(path.name, stamps, np.array([row[1] for row in rows]), name, faces)
+    return Recording(path.name, stamps, np.array([row[1] for row in rows]), latency, faces, notes)
 
 
 def _track(face_id: str, seen: list[tuple[int, dict[str, Any]]]) -> FaceTrack:
@@ -85,7 +93,7 @@ def _track(face_id: str, seen: list[tuple[int, dict[str, Any]]]) -> FaceTrack:
     )
 
 
-def _from_lines(path: Path) -> Iterator[tuple[float, float, list[dict[str, Any]]]]:
+def _from_lines(path: Path) -> Iterator[_Row]:
     """Stamp, latency and heads of each line."""
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, 1):
@@ -116,12 +124,16 @@ def _checked(head: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _from_bag(path: Path, topic: str) -> Iterator[tuple[float, float, list[dict[str, Any]]]]:
+def _from_bag(path: Path, topic: str, notes: list[str]) -> list[_Row]:
+    """The same of each message of a topic; what is to be said goes to ``notes``."""
+    from rosbags.serde import SerdeError
+
     from headpose_core.bags.reader import Bag
     from headpose_core.bags.type_store import Messages
-    from headpose_core.messages.heads import seconds
 
     kind, messages = "headpose_ros/msg/HeadPoseArray", Messages()
+    arrays: list[tuple[Any, float]] = []
+    damaged = 0
     with Bag(path) as bag:
         if topic not in bag.topics or bag.topics[topic].type_name != kind:
             found = [t.name for t in bag.topics.values() if t.type_name == kind]
@@ -130,9 +142,22 @@ def _from_bag(path: Path, topic: str) -> Iterator[tuple[float, float, list[dict[
                 f"{', '.join(found) or 'no topic'} (--topic)"
             )
         for _, stamp_ns, data in bag.messages([topic]):
-            array = messages.deserialize(data, kind)
-            stamp = seconds(array.header.stamp)
-            yield stamp, stamp_ns * 1e-6 - stamp * 1e3, [_from_message(h) for h in array.heads]
+            try:
+                arrays.append((messages.deserialize(data, kind), stamp_ns * 1e-9))
+            except SerdeError:  # noqa: PERF203 (one that is damaged)
+                damaged += 1
+        notes += bag.lost
+    if damaged:
+        notes.append(f"{damaged} messages of {topic} are damaged, or of another version")
+    times = [(seconds(array.header.stamp), came_s) for array, came_s in arrays]
+    clock = ImageClock(times)
+    rows = []
+    for (array, came_s), pair in zip(arrays, times, strict=True):
+        time_s = clock.time(*pair)
+        latency_ms = np.nan if clock.problem else (came_s - time_s) * 1e3
+        rows.append((time_s, latency_ms, [_from_message(head) for head in array.heads]))
+    notes += clock.notes(topic)
+    return rows
 
 
 def _from_message(head: Any) -> dict[str, Any]:

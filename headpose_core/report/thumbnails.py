@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from headpose_core.errors import ImageError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.video import VideoReader
 from headpose_core.messages.frame_messages import COMPRESSED_DEBUG_IMAGE
+from headpose_core.messages.heads import seconds
+from headpose_core.messages.stamps import ImageClock
 from headpose_core.report.recording import FaceTrack, Recording
 from headpose_core.types import Image
 
@@ -82,21 +86,28 @@ def _images(poses: Path, video: Path | None, stamps: set[float]) -> dict[float, 
     return {stamp: image for stamp, image in source if stamp in stamps}
 
 
-def _from_bag(path: Path, stamps: set[float]) -> Iterator[tuple[float, Image]]:
+def _from_bag(path: Path, wanted: set[float]) -> Iterator[tuple[float, Image]]:
+    """Images at these times; a damaged picture is left out, the page goes without it."""
+    from rosbags.serde import SerdeError
+
     from headpose_core.bags.reader import Bag
     from headpose_core.bags.type_store import Messages
-    from headpose_core.messages.heads import seconds
 
     messages, topic = Messages(), f"/{COMPRESSED_DEBUG_IMAGE}"
+
+    def pictures() -> Iterator[tuple[float, float, Any]]:
+        for _, stamp_ns, data in bag.messages([topic] if topic in bag.topics else []):
+            with suppress(SerdeError):
+                message = messages.deserialize(data, "sensor_msgs/msg/CompressedImage")
+                yield seconds(message.header.stamp), stamp_ns * 1e-9, message
+
     with Bag(path) as bag:
-        for _, _, data in bag.messages([topic] if topic in bag.topics else []):
-            message: Any = messages.deserialize(data, "sensor_msgs/msg/CompressedImage")
-            stamp = seconds(message.header.stamp)
-            if stamp in stamps:
-                try:
-                    yield stamp, view_from_compressed(message).rgb()
-                except ImageError:
-                    continue  # a damaged picture: the page goes without it
+        clock = ImageClock([(stamp_s, came_s) for stamp_s, came_s, _ in islice(pictures(), 2)])
+        for stamp_s, came_s, message in pictures():
+            time_s = clock.time(stamp_s, came_s)
+            if time_s in wanted:
+                with suppress(ImageError):
+                    yield time_s, view_from_compressed(message).rgb()
 
 
 def _jpeg(image: Image, box: Any) -> str:
