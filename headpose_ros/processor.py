@@ -70,7 +70,7 @@ class ImageProcessor:
         # Session number; results that outlive their session are dropped. 0: not listening.
         self._session = 0
         self._sessions = itertools.count(1)
-        self._worker = LatestWorker(self._process, self._not_used)
+        self._worker = LatestWorker(self._process, self._report_failure)
 
     def start(self) -> None:
         """Listen. What is known of the camera is forgotten: another one may come.
@@ -171,8 +171,8 @@ class ImageProcessor:
             budget_ms=self._parameters["latency_budget"],
         )
 
-    def _not_used(self, error: BaseException) -> None:
-        """Say what was wrong with an image. Whatever it was, the next one is welcome."""
+    def _report_failure(self, error: BaseException) -> None:
+        """Count an image that could not be used and say why. The next one is welcome."""
         problem = error_text(error)
         self._health.image_failed(problem)
         self._node.get_logger().error(
