@@ -33,7 +33,6 @@ def test_faces_in_few_bits(
     messages = Messages()
     grey = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY).astype("<u2")
     with write_bag(tmp_path / "drive.mcap", messages) as writer:
-        writer.announce("/image", IMAGE)
         for number, darker in enumerate((0, 0, 1)):
             image = messages.make(
                 IMAGE,
