@@ -4,12 +4,9 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
-import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from headpose_core.commands.arguments import (
@@ -22,6 +19,7 @@ from headpose_core.commands.arguments import (
 from headpose_core.commands.file_arguments import outputs
 from headpose_core.commands.pipeline_arguments import build_pipeline, pipeline_options
 from headpose_core.commands.terminal import INTERRUPTED, progress, say, stoppable
+from headpose_core.commands.workers import WorkerError, in_processes
 from headpose_core.errors import BagError, DeviceError, ImageError, ModelError
 from headpose_core.faces.tracking import Tracker
 
@@ -92,39 +90,29 @@ def _one_by_one(
     for task in tasks:
         if stopped():
             return
-        yield task, _work(task, args, stopped)
+        yield task, _work(task, stopped, args)
 
 
 def _in_processes(
     tasks: list[BagTask], args: argparse.Namespace, stopped: Callable[[], bool]
 ) -> Iterator[tuple[BagTask, BagResult | Exception]]:
-    """As they come. Ctrl-C reaches this process alone, which tells the others to end."""
-    context = multiprocessing.get_context("spawn")
+    """As they come. A process that is killed costs the bag that it worked on."""
     args.quiet = True  # bars of several processes overwrite each other
-    ignore = (signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all processes
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(args.jobs, context, signal.signal, ignore) as pool,
-    ):
-        ending = manager.Event()
-        futures: dict[Future[BagResult | Exception], BagTask] = {
-            pool.submit(_work_until, ending, task, args): task for task in tasks
-        }
-        left = set(futures)
-        while left:
-            done, left = wait(left, timeout=0.2, return_when=FIRST_COMPLETED)
-            yield from ((futures[future], future.result()) for future in done)
-            if stopped() and not ending.is_set():
-                ending.set()
-                left -= {future for future in left if future.cancel()}
+    work = partial(_work, args=args)
+    for task, result in in_processes(work, tasks, args.jobs, stopped, _remove_unfinished):
+        died = isinstance(result, WorkerError)
+        yield task, BagError(f"{task.source}: {result}") if died else result
 
 
-def _work_until(ending: Event, task: BagTask, args: argparse.Namespace) -> BagResult | Exception:
-    return _work(task, args, ending.is_set)
+def _remove_unfinished(task: BagTask, pid: int) -> None:
+    """What a process left of the files that it wrote, as ``output_files`` names them."""
+    for path in filter(None, (task.out, task.jsonl, task.csv)):
+        for left in path.resolve().parent.glob(f".*.{pid}.*"):
+            left.unlink(missing_ok=True)
 
 
 def _work(
-    task: BagTask, args: argparse.Namespace, stopped: Callable[[], bool]
+    task: BagTask, stopped: Callable[[], bool], args: argparse.Namespace
 ) -> BagResult | Exception:
     from headpose_core.bags.annotate import annotate
 

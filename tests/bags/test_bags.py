@@ -295,6 +295,36 @@ def test_names_that_would_overwrite_are_refused(bag, recording: Path, capsys) ->
         assert reason in capsys.readouterr().err
 
 
+def test_a_worker_that_is_killed_costs_its_own_bag(
+    images, tiny_model_file: Path, tmp_path: Path
+) -> None:
+    recording = write_recording(tmp_path / "long", images * 40)
+    names = ["long", "one", "two"]
+    for name in names[1:]:
+        shutil.copytree(recording, tmp_path / name)
+    code = "import sys\nfrom headpose_core.commands.cli import main\nif __name__ == '__main__':\n"
+    (tmp_path / "command.py").write_text(f"{code}    sys.exit(main())\n")
+    arguments = ["bag", *names, "--out", "poses", "--jobs", 2, "--model", tiny_model_file]
+    with subprocess.Popen(
+        [sys.executable, "command.py", *map(str, arguments)],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(REPOSITORY)},
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (begun := list(tmp_path.glob("poses/.long_headpose.*"))):
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.kill(int(begun[0].name.split(".")[2]), signal.SIGKILL)
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 1
+    assert "error: long: the process that worked on it ended with SIGKILL" in said
+    found = sorted(path.name for path in (tmp_path / "poses").iterdir())
+    assert found == ["one_headpose.mcap", "two_headpose.mcap"]
+    for name in found:
+        assert len(read_all(tmp_path / "poses" / name)[POSES]) == 40 * COUNT
+
+
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_interrupted_it_leaves_whole_files(
     images, tiny_model_file: Path, tmp_path: Path, jobs: int
