@@ -78,8 +78,12 @@ def read_metrics(path: Path) -> dict[str, Any]:
     models = list(results["models"].values())
     if len(models) != 1:
         raise ValueError(f"expected the results of one model in {path}, got {len(models)}")
-    kept = ("mae", "n", "missed", "by_yaw", "geodesic", "coverage_1sigma")
-    return {results["dataset"]: {key: models[0][key] for key in kept}}
+    (model,) = models
+    numbers = {key: model[key] for key in ("mae", "n", "missed", "by_yaw", "geodesic")}
+    # That of the weights themselves is before the temperatures, which the file has.
+    if calibrated := model.get("calibrated"):
+        numbers["calibrated_coverage_1sigma"] = calibrated["coverage_1sigma"]
+    return {results["dataset"]: numbers}
 
 
 def effect_of_rounding(network: HeadPoseNet, fit: Fit, config: ExportConfig) -> str:

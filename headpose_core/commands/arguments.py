@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 from headpose_core.errors import DeviceError
 from headpose_core.settings import Setting, Settings, settings_of
 
+_LONGEST_SHOWN = 40
+_MOST = 1_000_000
 _ANGLES = (
     "Angles are the paper's, in degrees: yaw > 0 nose to the image's left, pitch > 0 up, "
     "roll > 0 clockwise. Records go to standard output or a file, all words to standard error."
@@ -63,29 +66,40 @@ def chosen(args: argparse.Namespace, kind: type[Settings]) -> dict[str, Any]:
     return {s.name: given[s.plain_name] for s in settings_of(kind) if s.plain_name in given}
 
 
-def number(
-    low: float, high: float = math.inf, kind: type[int] | type[float] = float
-) -> Callable[[str], float]:
-    """The type of an option: a number from ``low`` to ``high``."""
+@dataclass(frozen=True)
+class Number:
+    """The type of an option: a number from ``low`` to ``high``, whole ones in steps."""
 
-    def parse(text: str) -> float:
+    low: float
+    high: float
+    kind: type[int] | type[float] = float
+    step: int = 1
+
+    def __call__(self, text: str) -> float:
+        """The number that a text says. Raises ArgumentTypeError with what was expected."""
         try:
-            value = kind(text)
+            value = self.kind(text)
         except ValueError:
-            value = kind(low) - 1
-        if math.isfinite(value) and low <= value <= high:
+            value = math.nan
+        on_step = self.step == 1 or (value - self.low) % self.step == 0
+        if self.low <= value <= self.high and on_step:  # NaN is in no range
             return value
-        upper = f" to {high:g}" if math.isfinite(high) else " or more"
-        whole = "a whole number" if kind is int else "a number"
-        raise argparse.ArgumentTypeError(f"expected {whole}, {low:g}{upper}, got '{text}'")
+        whole = "a whole number" if self.kind is int else "a number"
+        steps = f" in steps of {self.step}" if self.step > 1 else ""
+        limits = f"{self.low:.10g} to {self.high:.10g}{steps}"
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
+        raise argparse.ArgumentTypeError(f"expected {whole}, {limits}, got {shown!r}")
 
-    return parse
+
+def number(low: float, high: float, kind: type[int] | type[float] = float) -> Number:
+    """The type of an option: a number from ``low`` to ``high``."""
+    return Number(low, high, kind)
 
 
 def add_pace(parser: argparse.ArgumentParser, what: str) -> None:
     """The options --every and --quiet."""
     words = f"only every N-th {what}"
-    parser.add_argument("--every", type=number(1, kind=int), default=1, metavar="N", help=words)
+    parser.add_argument("--every", type=number(1, _MOST, int), default=1, metavar="N", help=words)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
 
 
@@ -112,6 +126,6 @@ def require(package: str, extra: str) -> None:
         ) from error
 
 
-def _checked(one: Setting) -> Callable[[str], float]:
+def _checked(one: Setting) -> Number:
     assert one.limits is not None
-    return number(*one.limits, kind=type(one.default))
+    return Number(*one.limits, kind=type(one.default), step=one.step)

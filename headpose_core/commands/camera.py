@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from headpose_core.commands.arguments import add_pace, add_record_files, add_zoom, new_command
-from headpose_core.commands.file_arguments import Outputs
+from headpose_core.commands.file_arguments import Outputs, check_outputs
 from headpose_core.commands.film import film
 from headpose_core.commands.pipeline_arguments import build_pipeline, pipeline_options
 from headpose_core.commands.terminal import INTERRUPTED, progress, say
@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         raise ImageError(f"nothing can be shown: {problem}. Give --out, --jsonl or --csv")
     if problem:
         say(f"no window: {problem}")
+    read = [Path(args.source), args.model, args.detector_model]
+    check_outputs(read, [args.out, args.jsonl, args.csv])
     capture, fps = open_camera(args.source)
     images = progress(capture_images(capture, time.time), args, " images")
     files = Outputs(args.out, args.jsonl, args.csv)

@@ -7,28 +7,44 @@ Exit status: 0 all done, 1 something could not be done, 2 wrong use, 130 interru
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 
 from headpose_core import __version__
 from headpose_core.commands import bag, bench, camera, image, info, report, video
-from headpose_core.commands.terminal import INTERRUPTED, say
+from headpose_core.commands.terminal import INTERRUPTED, error_in_words, say
 from headpose_core.errors import DeviceError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, by default the process's. Returns the exit status."""
-    args = _parser().parse_args(argv)
+    args = command_parser().parse_args(argv)
     try:
-        return int(args.run(args))
-    except (DeviceError, ValueError, OSError) as error:  # the other errors are ValueErrors
-        say(f"error: {error}")
+        status = int(args.run(args))
+        sys.stdout.flush()
+    except (DeviceError, ValueError, OSError, MemoryError) as error:  # the others are ValueErrors
+        say(f"error: {error_in_words(error) or 'there is not enough memory'}")
+        _give_up_output()
         return 1
     except KeyboardInterrupt:
         say("interrupted")
         return INTERRUPTED
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def _give_up_output() -> None:
+    """Standard output that is full or closed is let go: Python would try once more at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of all subcommands."""
     parser = argparse.ArgumentParser(
         prog="headpose", description="Head pose of every face in photos, videos and bags (EHPNet)."
     )

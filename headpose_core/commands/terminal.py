@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -18,6 +19,18 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 def say(message: str) -> None:
     """Words for people go to standard error; standard output is for records."""
     print(f"headpose: {message}", file=sys.stderr)
+
+
+def error_in_words(error: BaseException) -> str:
+    """What went wrong, for people: of a file its name and the reason, without a number."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
+def named(path: Path, error: Exception) -> str:
+    """The words of an error with the name of the file, if they do not begin with it."""
+    return str(error) if str(error).startswith(str(path)) else f"{path}: {error}"
 
 
 def progress(

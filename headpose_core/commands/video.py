@@ -11,12 +11,10 @@ from headpose_core.commands.arguments import add_pace, add_record_files, add_zoo
 from headpose_core.commands.file_arguments import found_files, outputs
 from headpose_core.commands.film import film
 from headpose_core.commands.pipeline_arguments import build_pipeline, pipeline_options
-from headpose_core.commands.terminal import INTERRUPTED, progress, say
+from headpose_core.commands.terminal import INTERRUPTED, named, progress, say
 from headpose_core.errors import ImageError
 from headpose_core.faces.tracking import Tracker
-from headpose_core.images.video import VideoReader
-
-VIDEOS = (".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm")
+from headpose_core.images.video import VIDEOS, VideoReader
 
 
 def add_parser(subcommands: Any) -> None:
@@ -45,13 +43,13 @@ def run(args: argparse.Namespace) -> int:
             reader = VideoReader(path)
             pipeline = build_pipeline(args, Tracker())
             images = progress(reader, args, " images", reader.count or None)
-            count, interrupted = film(images, reader.fps, pipeline, args, files)
+            _, interrupted = film(images, reader.fps, pipeline, args, files)
         except ImageError as error:
-            say(f"error: {error}")
+            say(f"error: {named(path, error)}")
             status = 1
             continue
         if interrupted:
             return INTERRUPTED
-        if count < reader.count:
-            say(f"warning: {path} announces {reader.count} images, {count} could be read")
+        for note in reader.notes:
+            say(f"warning: {path} {note}")
     return status

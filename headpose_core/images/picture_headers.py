@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a JPEG or a PNG says of itself before anything is unpacked: a few bytes can ask for gigabytes.
+"""What JPEG and PNG say of themselves, before anything is unpacked.
 
-What is cut off is refused: a decoder would fill it with grey.
+A few bytes can ask for gigabytes. What is cut off is refused: a decoder would fill it with grey.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def checked_size(data: memoryview, name: str, most: int) -> tuple[int, int]:
 def check_pixels(width: int, height: int, name: str, most: int) -> None:
     """Raise ImageError when a header promises no pixels, or more than ``most``."""
     if not (width and height):
-        raise ImageError(f"{name}: expected a size in its header, found none")
+        raise ImageError(f"{name}: expected a picture with a size in its header, found none")
     if width * height > most:
         raise ImageError(f"{name}: expected up to {most} pixels, got {width}x{height}")
 

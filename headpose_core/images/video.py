@@ -1,50 +1,199 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Video files: images with their time stamps in, annotated images out. Sound is not carried on."""
+"""Images with their time stamps out of video files and cameras.
+
+By PyAV, which is FFmpeg: OpenCV does not tell how wide pixels are, how the container mirrors them
+or when each image is shown, and takes file names for addresses. PyAV gets the open file and never
+its name, and FFmpeg may open nothing else: a file that is a list of others leads nowhere.
+"""
 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
 from headpose_core.errors import ImageError
-from headpose_core.output_files import atomic_write
+from headpose_core.images.picture_headers import check_pixels
 from headpose_core.types import Image
 
+if TYPE_CHECKING:
+    from av import Packet, VideoFrame
+    from av.video.stream import VideoStream
+
+VIDEOS = (
+    *(".3gp", ".asf", ".avi", ".dv", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+)
+"""The endings of files that are taken from folders of videos."""
+
+MOST_PIXELS = 1 << 26  # 67 megapixels; 8K has 33
 _FALLBACK_FPS = 30.0
+_MISSING_S = 1.0  # images may end before the sound does
 
 
 class VideoReader:
-    """The images of a video file in order, as (stamp_s, (H, W, 3) uint8 RGB).
+    """The images of a video file in order and once, as (stamp_s, (H, W, 3) uint8 RGB).
 
-    fps: images per second. count: images that the file announces, an estimate; 0 when unknown.
-    Raises ImageError when the file cannot be opened as a video.
+    They are upright, not mirrored, and their pixels are square: as players show them. Stamps are
+    the container's and count from its beginning; where it has none, they follow ``fps``.
+    fps: images per second, nominal. count: images that the file announces, or an estimate by its
+    length; 0 when unknown. notes: in words, as "has ...", what was announced or begun and could
+    not be read; complete after the last image. comment: of the file, "" without one.
+    The file is open until the last image, or ``close``.
+    Raises ImageError when it cannot be opened as a video.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
+        import_av()
+        import av
+
+        self._name, self.notes = str(path), list[str]()
         if not Path(path).is_file():
             raise ImageError(f"{path}: expected a video file, there is no such file")
-        self._capture = cv2.VideoCapture(os.fspath(path))
-        if not self._capture.isOpened():
-            raise ImageError(f"{path}: expected a video that OpenCV can read (MP4, AVI, MKV, ...)")
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        self.fps = fps if 0.0 < fps < 1000.0 else _FALLBACK_FPS
-        self.count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        with ExitStack() as stack:
+            try:
+                self._container = av.open(
+                    stack.enter_context(Path(path).open("rb")),
+                    "r",
+                    options={"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)},
+                    metadata_errors="replace",
+                )
+            except (av.FFmpegError, OSError, ValueError) as error:
+                told = getattr(error, "strerror", None) or error
+                told = f"expected a video (MP4, AVI, MKV, ...): {told}"
+                raise ImageError(f"{path}: {told}") from error
+            stack.callback(self._container.close)
+            self._stream = self._chosen()
+            self.close = stack.pop_all().close
+        rate = self._stream.guessed_rate or self._stream.average_rate
+        self.fps = float(rate) if rate and 0 < rate < 1000 else _FALLBACK_FPS
+        self.comment = self._container.metadata.get("comment", "")
+        self._announced, self._length_s = self._stream.frames, self._told_length_s()
+        self.count = self._announced or round(self._length_s * self.fps)
+
+    def _chosen(self) -> VideoStream:
+        """The first stream of images that is no cover of a record, ready to be decoded."""
+        from av.stream import Disposition
+
+        cover = Disposition.attached_pic
+        streams = [s for s in self._container.streams.video if not s.disposition & cover]
+        if not streams:
+            raise ImageError(f"{self._name}: expected a video, there are no images in it")
+        if len(streams) > 1:
+            self.notes.append(f"has {len(streams)} streams of images, the first one is read")
+        (stream, *_) = streams
+        if not stream.codec_context:
+            raise ImageError(f"{self._name}: FFmpeg does not know how its images are packed")
+        check_pixels(stream.width, stream.height, self._name, MOST_PIXELS)
+        stream.codec_context.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+        return stream
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        stamp = -1.0 / self.fps
-        while True:
-            done, image = self._capture.read()
-            if not done:
-                return
-            # The container's time; where it has none, or stands still, the nominal rate.
-            told = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000.0
-            stamp = told if told > stamp else stamp + 1.0 / self.fps
-            yield stamp, np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
+        stamp, length, damaged = -1.0 / self.fps, 0.0, 0
+        begin = self._stream.start_time
+        try:
+            for frame in self._frames():
+                if begin is None:
+                    begin = frame.pts or 0
+                told, length = stamp, 1.0 / self.fps
+                if frame.pts is not None and frame.time_base:
+                    told = float((frame.pts - begin) * frame.time_base)
+                    length = max(length, float((frame.duration or 0) * frame.time_base))
+                stamp = told if told > stamp else stamp + 1.0 / self.fps
+                damaged += frame.is_corrupt
+                yield stamp, self._pixels(frame)
+        finally:
+            self.close()
+        if damaged:
+            self.notes.append(f"has {damaged} images that are damaged")
+        missing = self._length_s - (stamp + length)
+        if not self._announced and missing > _MISSING_S:
+            told_s = f"{self._length_s:.1f} s"
+            self.notes.append(f"is {told_s} long, its images end {missing:.1f} s before")
+
+    def _frames(self) -> Iterator[VideoFrame]:
+        """What can be decoded; the rest is counted."""
+        import av
+
+        packets = broken = images = 0
+        for packet in self._packets():
+            is_last = packet.dts is None and packet.pts is None and not packet.size
+            packets += not is_last
+            if not packet.size and not is_last:
+                continue  # the image before is shown once more; FFmpeg would take it for the end
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError):
+                broken += 1
+                continue
+            images += len(frames)
+            yield from frames
+        if broken:
+            self.notes.append(f"has {broken} images that cannot be decoded")
+        if packets < self._announced:
+            told = f"announces {self._announced} images, {images} could be read"
+            self.notes.append(told)
+
+    def _packets(self) -> Iterator[Packet[Any]]:
+        import av
+
+        try:
+            yield from self._container.demux(self._stream)
+        except (av.FFmpegError, OSError) as error:
+            self.notes.append(f"cannot be read to its end: {error.strerror}")
+
+    def _pixels(self, frame: VideoFrame) -> Image:
+        """Square pixels, then turned."""
+        from av.sidedata.sidedata import SideData
+
+        width, ratio = frame.width, self._stream.sample_aspect_ratio
+        if ratio and ratio != 1:
+            width = round(width * ratio)
+            check_pixels(width, frame.height, self._name, MOST_PIXELS)
+        rgb = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
+        image = np.asarray(rgb, np.uint8)
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+        return turned(image, bytes(matrix)) if isinstance(matrix, SideData) else image
+
+    def _told_length_s(self) -> float:
+        """Of the images, as the file says; 0 when it does not."""
+        stream, container = self._stream, self._container
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska
+        minutes, _, seconds = rest.partition(":")
+        try:
+            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+        except ValueError:
+            alone = len(container.streams) == 1
+            return container.duration / 1e6 if alone and container.duration else 0.0
+
+
+def turned(image: Image, matrix: bytes) -> Image:
+    """An image as a container's display matrix wants it, by quarter turns and mirrors.
+
+    matrix: nine int32 a, b, u, c, d, v, x, y, w of this machine's order (libavutil/display.h): a
+    pixel x, y is shown at a x + c y, b x + d y.
+    """
+    a, b, _, c, d = struct.unpack_from("=5i", matrix)
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        image, a, d = image.transpose(1, 0, 2), c, b
+    return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
+
+
+def import_av() -> None:
+    """Raise ImageError, with the remedy, when PyAV is missing."""
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise ImageError(f"expected PyAV for videos, got '{error}': pip install av") from error
 
 
 def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:
@@ -52,8 +201,12 @@ def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:
 
     Raises ImageError, with the cameras that are there, when it does not open.
     """
-    capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    if not capture.isOpened():
+    try:
+        capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
+        is_open = capture.isOpened()
+    except (cv2.error, OverflowError, ValueError):
+        is_open = False
+    if not is_open:
         found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "no /dev/video*"
         raise ImageError(f"camera {source}: expected one that OpenCV can open, there is {found}")
     fps = capture.get(cv2.CAP_PROP_FPS)
@@ -69,64 +222,3 @@ def capture_images(
         if not done:
             return
         yield clock(), np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)
-
-
-@contextmanager
-def write_video(path: str | os.PathLike[str], fps: float) -> Iterator[VideoWriter]:
-    """An MP4 file for the images that are written in the block. It appears when the block ends.
-
-    fps: images per second. Raises ImageError when the file cannot be written.
-    """
-    target = Path(path)
-    if target.suffix.lower() != ".mp4":
-        raise ImageError(f"{path}: expected the name of an .mp4 file")
-    with atomic_write(target) as file:
-        writer = VideoWriter(file, fps)
-        try:
-            yield writer
-        finally:
-            writer.close()
-        if not writer.count:
-            raise ImageError(f"{path}: expected at least one image to write, got none")
-        # OpenCV does not tell when the disk is full: ask the file.
-        stored = VideoReader(file).count
-        if stored < writer.count:
-            raise ImageError(f"{path}: expected {writer.count} images in the file, got {stored}")
-
-
-class VideoWriter:
-    """The inside of ``write_video``.
-
-    count: images written so far.
-    """
-
-    def __init__(self, path: Path, fps: float) -> None:
-        self.count = 0
-        self._path, self._fps = path, fps
-        self._size = (0, 0)
-        self._writer: cv2.VideoWriter | None = None
-
-    def write(self, image: Image) -> None:
-        """Append an image, (H, W, 3) uint8 RGB, of the size of the first.
-
-        Odd sizes lose a line or a column, which the codec cannot store.
-        """
-        height, width = (side - side % 2 for side in image.shape[:2])
-        if self._writer is None:
-            self._size = (width, height)
-            codec = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), codec, self._fps, self._size)
-            if not self._writer.isOpened():
-                folder = self._path.parent
-                raise ImageError(f"cannot write a video of {width}x{height} pixels in {folder}")
-        if (width, height) != self._size:
-            raise ImageError(
-                f"{self._path}: expected images of {self._size}, got one of {(width, height)}"
-            )
-        self._writer.write(cv2.cvtColor(image[:height, :width], cv2.COLOR_RGB2BGR))
-        self.count += 1
-
-    def close(self) -> None:
-        """Finish the file."""
-        if self._writer is not None:
-            self._writer.release()

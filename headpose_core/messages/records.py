@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from headpose_core.geometry.direction import Direction
 from headpose_core.geometry.quaternions import quaternion_from_matrix
 from headpose_core.geometry.rotation import rep103_angles
 from headpose_core.messages.heads import orientation
-from headpose_core.output_files import atomic_write
+from headpose_core.output_files import is_stream, text_file, told_by_name
 from headpose_core.types import FloatArray, Frame, Head
 
 CSV_COLUMNS = (
@@ -74,34 +73,26 @@ def line(record: dict[str, Any]) -> str:
 def write_records(jsonl: Path | None, csv_file: Path | None) -> Iterator[Callable[[Frame], None]]:
     """A function that takes frames into these files, which appear when the block ends.
 
-    ``jsonl`` may be "-" for standard output. An image without heads is a line, but not a row.
+    Either may be a device, a pipe or "-", standard output: it gets each image as it comes. An
+    image without heads is a line, but not a row.
     """
     with ExitStack() as stack:
         lines = stack.enter_context(text_file(jsonl)) if jsonl else None
-        rows = None
-        if csv_file:
-            rows = csv.writer(stack.enter_context(text_file(csv_file)), lineterminator="\n")
+        table = stack.enter_context(text_file(csv_file)) if csv_file else None
+        rows = csv.writer(table, lineterminator="\n") if table else None
+        if rows:
             rows.writerow(CSV_COLUMNS)
 
         def write(frame: Frame) -> None:
             record = frame_record(frame)
-            if lines:
-                print(line(record), file=lines, flush=lines is sys.stdout)
-            if rows:
-                rows.writerows(_row(record["stamp"], head) for head in record["heads"])
+            if lines and jsonl:
+                with told_by_name(jsonl):
+                    print(line(record), file=lines, flush=is_stream(jsonl))
+            if table and rows and csv_file:
+                with told_by_name(csv_file):
+                    rows.writerows(_row(record["stamp"], head) for head in record["heads"])
 
         yield write
-
-
-@contextmanager
-def text_file(path: Path) -> Iterator[TextIO]:
-    """A text file that appears when the block ends; "-" is standard output."""
-    if str(path) == "-":
-        yield sys.stdout
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_write(path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
-        yield file
 
 
 def _row(stamp: float, head: dict[str, Any]) -> list[Any]:

@@ -21,7 +21,7 @@ pytest.importorskip("rosbags", reason="needs rosbags")
 pytest.importorskip("plotly", reason="needs plotly")
 
 from headpose_core.images.image_files import write_image
-from headpose_core.images.video import write_video
+from headpose_core.images.video_writer import write_video
 from tests.bag_files import pictures, write_recording
 from tests.docs.blocks import PAGES, REPOSITORY, Block, blocks
 

@@ -84,7 +84,7 @@ def test_node_and_bag_say_the_same(
     sent = [image_message(image[..., ::-1], number) for number, image in enumerate(images)]
     for message in sent:
         message.encoding = "bgr8"
-    info = camera_info(176, 144, 150.0)
+    info = camera_info(193, 144, 150.0)
     start(probe.namespace)
     probe.until_ready()
     probe.calibrate(info)

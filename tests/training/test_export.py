@@ -143,7 +143,8 @@ def test_the_command_line(network: HeadPoseNet, tmp_path: Path) -> None:
         "missed": 1,
         "by_yaw": {},
         "geodesic": 3.0,
-        "coverage_1sigma": 0.7,
+        "coverage_1sigma": 0.9,
+        "calibrated": {"coverage_1sigma": 0.7},
     }
     results = {"dataset": "aflw2000", "models": {"m": entry}}
     (tmp_path / "results.json").write_text(json.dumps(results))
@@ -160,7 +161,10 @@ def test_the_command_line(network: HeadPoseNet, tmp_path: Path) -> None:
     properties = {entry.key: entry.value for entry in model.metadata_props}
     assert json.loads(properties["temperature"]) == [1.5, 0.7, 0.9]
     assert json.loads(properties["crop"]) == {**CROP_RULE, "scale": 1.0}
-    assert json.loads(properties["metrics"])["aflw2000"]["mae"]["mean"] == 2.0
+    metrics = json.loads(properties["metrics"])["aflw2000"]
+    assert metrics["mae"]["mean"] == 2.0
+    assert metrics["calibrated_coverage_1sigma"] == 0.7
+    assert "coverage_1sigma" not in metrics
     assert properties["git_hash"]
 
 

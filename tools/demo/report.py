@@ -10,7 +10,8 @@ import matplotlib as mpl
 import numpy as np
 
 from headpose_core.drawing import draw_heads, readable_zoom
-from headpose_core.images import video as videos
+from headpose_core.images import video_writer
+from headpose_core.images.video import VideoReader
 from headpose_core.messages.records import head_record
 from headpose_core.types import Head
 from tools.demo.recorder import Recorder
@@ -60,8 +61,8 @@ def write_video(
     path: Path, video: Path, stamps: list[float], heads: dict[float, list[Head]]
 ) -> None:
     """The video with the heads drawn into the frames that `stamps` were given to, in order."""
-    reader = videos.VideoReader(video)
-    with videos.write_video(path, reader.fps) as writer:
+    reader = VideoReader(video)
+    with video_writer.write_video(path, reader.fps) as writer:
         for stamp, (_, image) in zip(stamps, reader, strict=False):  # it may have been cut short
             writer.write(draw_heads(image, heads.get(stamp, []), zoom=readable_zoom(image)))
 

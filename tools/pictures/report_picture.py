@@ -14,7 +14,7 @@ import numpy as np
 
 from headpose_core.commands.cli import main as headpose
 from headpose_core.images.image_files import read_image, write_image
-from headpose_core.images.video import write_video
+from headpose_core.images.video_writer import write_video
 from headpose_core.types import FloatArray, Image
 
 SECONDS, RATE_HZ = 12.0, 10.0
