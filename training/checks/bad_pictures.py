@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from headpose_core.errors import ModelError
-from headpose_core.images.crop import CROP_SIZE
-from headpose_core.learning.data.datasets import plain_views
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.skipped_faces import DataError
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_core.types import Image
+from headpose_core.types import FloatArray, Image
 from training.evaluate import EvaluateConfig, open_dataset
 from training.evaluation.report import table
 
@@ -74,7 +73,7 @@ class BadPicturesConfig:
 
 
 def measure(
-    model: HeadPoseModel, crops: NDArray[np.uint8], labels_deg: NDArray[np.float32]
+    model: HeadPoseModel, crops: NDArray[np.uint8], labels_deg: FloatArray
 ) -> tuple[float, ...]:
     """Mean absolute error, mean sigma [deg], share within one sigma, negative log-likelihood.
 
@@ -94,11 +93,13 @@ def rows(config: BadPicturesConfig) -> Iterator[tuple[object, ...]]:
     models = {Path(name).stem: HeadPoseModel.load(name, device="cpu") for name in config.model}
     faces, _ = open_dataset(EvaluateConfig((), config.dataset, config.root, out=Path()))
     chosen = np.flatnonzero(np.abs(faces.angles_deg[:, 0]) <= LARGEST_YAW_DEG)
-    crops, labels = plain_views(faces, chosen, CROP_SIZE)
-    pairs = [(name, way) for name in models for way in WORSE]
-    for name, way in tqdm(pairs, leave=False):
-        bad = np.stack([WORSE[way](crop) for crop in crops])
-        yield (name, way, *measure(models[name], bad, labels))
+    labels = faces.angles_deg[chosen]
+    for name, model in models.items():
+        seen = (faces[int(index)] for index in chosen)
+        crops = [model.crop(as_view(face.image), face.box[None])[0] for face in seen]
+        for way, worse in tqdm(WORSE.items(), desc=name, leave=False):
+            bad = np.stack([worse(crop) for crop in crops])
+            yield (name, way, *measure(model, bad, labels))
 
 
 def main(args: Sequence[str] | None = None) -> int:
