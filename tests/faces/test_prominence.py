@@ -41,7 +41,7 @@ def test_all_that_fit_are_kept_in_their_order() -> None:
     assert len(Prominence().choose(faces(), 3)) == 0
 
 
-def test_who_was_kept_before_stays_although_another_is_a_little_larger() -> None:
+def test_who_was_kept_stays_when_another_is_a_little_larger() -> None:
     first, second = (100, 100, 100, 0.9), (500, 100, 110, 0.9)
     prominence = Prominence()
     for _ in range(10):
