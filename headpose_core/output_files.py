@@ -107,7 +107,8 @@ def told_by_name(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _FULL and error.filename is None:
-            raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+            name = "standard output" if path == STANDARD_OUTPUT else str(path)
+            raise OSError(error.errno, os.strerror(error.errno), name) from error
         raise
 
 

@@ -20,7 +20,7 @@ from headpose_core import __version__
 from headpose_core.bags.storage import Topic
 from headpose_core.bags.type_store import Messages
 from headpose_core.errors import BagError
-from headpose_core.output_files import atomic_write
+from headpose_core.output_files import atomic_write, is_stream
 
 _ENCODINGS = {
     MessageDefinitionFormat.MSG: "ros2msg",
@@ -94,9 +94,10 @@ class BagWriter:
 def write_bag(path: Path, messages: Messages) -> Iterator[BagWriter]:
     """An MCAP file for what is written in the block; it appears whole when the block ends.
 
-    Raises BagError when the name does not end in .mcap, OSError when it cannot be written.
+    A device, a pipe and standard output ("-") get it then. Raises BagError when the name does not
+    end in .mcap, OSError when it cannot be written.
     """
-    if path.suffix != ".mcap":
+    if path.suffix.lower() != ".mcap" and not is_stream(path):
         raise BagError(f"{path}: expected the name of an .mcap file")
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_write(path) as unfinished, unfinished.open("wb") as file:

@@ -18,10 +18,11 @@ from headpose_core.commands.arguments import (
 )
 from headpose_core.commands.file_arguments import outputs
 from headpose_core.commands.pipeline_arguments import build_pipeline, pipeline_options
-from headpose_core.commands.terminal import INTERRUPTED, progress, say, stoppable
+from headpose_core.commands.terminal import INTERRUPTED, error_in_words, progress, say, stoppable
 from headpose_core.commands.workers import WorkerError, in_processes
 from headpose_core.errors import BagError, DeviceError, ImageError, ModelError
 from headpose_core.faces.tracking import Tracker
+from headpose_core.output_files import remove_unfinished
 
 if TYPE_CHECKING:
     from headpose_core.bags.annotate import BagResult, BagTask
@@ -105,10 +106,8 @@ def _in_processes(
 
 
 def _remove_unfinished(task: BagTask, pid: int) -> None:
-    """What a process left of the files that it wrote, as ``output_files`` names them."""
     for path in filter(None, (task.out, task.jsonl, task.csv)):
-        for left in path.resolve().parent.glob(f".*.{pid}.*"):
-            left.unlink(missing_ok=True)
+        remove_unfinished(path, pid)
 
 
 def _work(
@@ -131,7 +130,7 @@ def _work(
 def _tell(task: BagTask, result: BagResult | Exception) -> bool:
     """Say what became of a bag. False when it failed."""
     if isinstance(result, Exception):
-        say(f"error: {result}")
+        say(f"error: {error_in_words(result)}")
         return False
     for note in result.notes:
         say(f"warning: {task.source}: {note}")

@@ -23,6 +23,8 @@ def say(message: str) -> None:
 
 def error_in_words(error: BaseException) -> str:
     """What went wrong, for people: of a file its name and the reason, without a number."""
+    if isinstance(error, BrokenPipeError) and not error.filename:
+        return "who read the output has gone"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)

@@ -253,7 +253,7 @@ def test_images_that_cannot_be_used_are_counted(bag, images, capsys) -> None:
     assert bag("odd.mcap", "--jsonl", "p.jsonl") == 0
     told = capsys.readouterr().err
     assert "2 messages could not be used" in told
-    assert "2 times: image 176x144 'bgr32'" in told
+    assert "2 times: image 193x144 'bgr32'" in told
     assert len(Path("p.jsonl").read_text().splitlines()) == COUNT - 2
 
 
