@@ -26,6 +26,7 @@ from headpose_core.bags.storage import (
 
 # A damaged page hides the rows on it; the next ones are tried until so many in a row are missing.
 _GIVE_UP_AFTER = 2000
+_LARGEST = (1 << 63) - 1  # number of a row
 _MOST_LOST = 1000  # times what is left; more is a damaged header
 
 
@@ -82,16 +83,19 @@ class SalvagedSqlite:
     def _scan(self) -> Iterator[_Row]:
         query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
         last = missed = 0
-        while missed < _GIVE_UP_AFTER:
+        while missed < _GIVE_UP_AFTER and last < _LARGEST:
             try:
                 for number, topic, stamp_ns, data in self._database.execute(query, (last,)):
+                    if number <= last:
+                        break  # damaged pages can point at each other for ever
                     last, missed = number, 0
                     if isinstance(stamp_ns, int) and isinstance(data, bytes):
                         yield _Row(stamp_ns, number, topic)
-            except sqlite3.Error:  # noqa: PERF203 (a row that is damaged)
-                last, missed = last + 1, missed + 1
-            else:
-                return
+                else:
+                    return
+            except sqlite3.Error:  # a row that is damaged
+                pass
+            last, missed = last + 1, missed + 1
 
     def _definitions(self) -> dict[str, MessageDefinition]:
         """By type; recorders before ROS 2 Iron wrote none."""

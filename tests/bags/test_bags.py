@@ -23,6 +23,7 @@ from rosbags.highlevel import AnyReader
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from headpose_core.bags.reader import Bag
+from headpose_core.bags.salvage_sqlite import SalvagedSqlite
 from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import write_bag
 from headpose_core.commands.cli import main
@@ -220,6 +221,23 @@ def test_a_broken_chunk_is_counted_and_the_rest_is_read(bag, images, capsys) -> 
     assert 4 * COUNT - found <= lost <= 2 * (4 * COUNT - found) + 1  # camera_info and images
 
 
+def test_pages_that_point_at_each_other_end(tmp_path: Path) -> None:
+    """Copies of pages of a database in each other's place: each row once, and an end."""
+    blank = [np.zeros((2, 2, 3), np.uint8)] * 200
+    file = storage_file(write_recording(tmp_path / "b", blank, storage=StoragePlugin.SQLITE3))
+    whole = file.read_bytes()
+    pages = [whole[at : at + 4096] for at in range(0, len(whole), 4096)]
+    leaves = [n for n, page in enumerate(pages) if page[0] == 0x0D and b"image " in page]
+    assert len(leaves) > 9
+    for early, late in ((2, 6), (6, 2), (0, 9), (5, 4)):
+        damaged = list(pages)
+        damaged[leaves[late]] = pages[leaves[early]]
+        file.write_bytes(b"".join(damaged))
+        salvaged = SalvagedSqlite(file)
+        found = [message.data for message in salvaged.messages(salvaged.topics)]
+        assert 300 < len(found) < 600
+
+
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 def test_no_damage_is_more_than_an_error(images, tmp_path: Path, storage) -> None:
     """Cut and flipped anywhere: messages, or a BagError, and nothing else."""
@@ -285,14 +303,20 @@ def test_several_bags_at_once_give_the_same_as_one_by_one(bag, recording: Path, 
 def test_names_that_would_overwrite_are_refused(bag, recording: Path, capsys) -> None:
     shutil.copytree(recording, "one")
     (file,) = Path("one").glob("*.mcap")
+    Path("link.csv").symlink_to(Path("one/metadata.yaml").resolve())
+    before = {path: path.read_bytes() for path in Path("one").iterdir()}
     for arguments, reason in (
         ((file, "--out", file), "would replace the input"),
+        (("one", "--out", file), "would replace the input"),
+        (("one", "--csv", "link.csv"), "would replace the input"),
+        (("one", "--out", "one/../one/new.mcap"), "become part of the bag"),
         (("one", "one", "--out", "x.mcap"), "expected a folder, there are 2 inputs"),
         (("one", "--out", "x.db3"), "expected the name of a .mcap file or a folder"),
         (("one",), "nothing to write"),
     ):
         assert bag(*arguments) == 1
         assert reason in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in Path("one").iterdir()} == before
 
 
 def test_a_worker_that_is_killed_costs_its_own_bag(
