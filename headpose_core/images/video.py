@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import struct
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -53,7 +54,7 @@ class VideoReader:
         import_av()
         import av
 
-        self._name, self.notes = str(path), list[str]()
+        self._name, self.notes, self._seen = str(path), list[str](), Counter[str]()
         if not Path(path).is_file():
             raise ImageError(f"{path}: expected a video file, there is no such file")
         with ExitStack() as stack:
@@ -90,13 +91,14 @@ class VideoReader:
         (stream, *_) = streams
         if not stream.codec_context:
             raise ImageError(f"{self._name}: FFmpeg does not know how its images are packed")
-        check_pixels(stream.width, stream.height, self._name, MOST_PIXELS)
+        if stream.width and stream.height:  # else the first image tells
+            check_pixels(stream.width, stream.height, self._name, MOST_PIXELS)
         stream.codec_context.thread_type = "AUTO"
         stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}
         return stream
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        stamp, length, damaged = -1.0 / self.fps, 0.0, 0
+        stamp, length = -1.0 / self.fps, 0.0
         begin = self._stream.start_time
         try:
             for frame in self._frames():
@@ -107,38 +109,40 @@ class VideoReader:
                     told = float((frame.pts - begin) * frame.time_base)
                     length = max(length, float((frame.duration or 0) * frame.time_base))
                 stamp = told if told > stamp else stamp + 1.0 / self.fps
-                damaged += frame.is_corrupt
+                self._seen["images"] += 1
+                self._seen["images that are damaged"] += frame.is_corrupt
                 yield stamp, self._pixels(frame)
         finally:
             self.close()
-        if damaged:
-            self.notes.append(f"has {damaged} images that are damaged")
-        missing = self._length_s - (stamp + length)
-        if not self._announced and missing > _MISSING_S:
-            told_s = f"{self._length_s:.1f} s"
-            self.notes.append(f"is {told_s} long, its images end {missing:.1f} s before")
+        self._note_losses(stamp + length)
 
     def _frames(self) -> Iterator[VideoFrame]:
         """What can be decoded; the rest is counted."""
         import av
 
-        packets = broken = images = 0
         for packet in self._packets():
             is_last = packet.dts is None and packet.pts is None and not packet.size
-            packets += not is_last
+            self._seen["packets"] += not is_last
             if not packet.size and not is_last:
                 continue  # the image before is shown once more; FFmpeg would take it for the end
             try:
-                frames = packet.decode()
+                yield from packet.decode()
             except (av.FFmpegError, ValueError):
-                broken += 1
-                continue
-            images += len(frames)
-            yield from frames
-        if broken:
-            self.notes.append(f"has {broken} images that cannot be decoded")
-        if packets < self._announced:
-            told = f"announces {self._announced} images, {images} could be read"
+                self._seen["images that cannot be decoded"] += 1
+
+    def _note_losses(self, end_s: float) -> None:
+        """What was announced or begun, and did not come."""
+        seen, missing_s = self._seen, self._length_s - end_s
+        for what in ("images that are damaged", "images that cannot be decoded"):
+            if seen[what]:
+                self.notes.append(f"has {what}: {seen[what]}")
+        if not self._announced and missing_s > _MISSING_S:
+            told = f"is {self._length_s:.1f} s long, its images end {missing_s:.1f} s before"
+            self.notes.append(told)
+        # Editors of MP4 hide images without a change of their number, but they change the length.
+        may_hide = "mp4" in self._container.format.name and missing_s < 0.5 / self.fps
+        if seen["packets"] < self._announced and not may_hide:
+            told = f"announces {self._announced} images, {seen['images']} could be read"
             self.notes.append(told)
 
     def _packets(self) -> Iterator[Packet[Any]]:
