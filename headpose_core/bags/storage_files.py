@@ -37,6 +37,8 @@ def storage_files(bag: Path) -> tuple[list[Path], list[str]]:
         return [bag], []
     found, notes = _found(bag)
     listed, problem = _listed(bag)
+    if listed and found.keys().isdisjoint(map(unpacked, listed)):
+        problem = "metadata.yaml names other files than are there"
     if problem:
         notes.append(f"{problem}: {len(found)} files are read in the order of their numbers")
         return list(found.values()), notes

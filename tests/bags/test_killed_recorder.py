@@ -151,6 +151,15 @@ def test_metadata_may_not_know_the_last_file(drive: Path) -> None:
     ]
 
 
+def test_files_that_were_renamed_are_read(drive: Path) -> None:
+    file = part(drive, 0, ".db3")
+    shutil.move(drive / "drive_0.yaml", drive / "metadata.yaml")
+    file.rename(drive / "monday.db3")
+    images, (said,) = read(drive)
+    assert images == list(range(PART))
+    assert said.startswith("metadata.yaml names other files than are there: 1 files are read")
+
+
 @pytest.mark.parametrize("text", ["", "a: [", "rosbag2_bagfile_information: 3", "\x00", "[]"])
 def test_metadata_may_be_damaged(drive: Path, text: str) -> None:
     part(drive, 0, ".db3")
