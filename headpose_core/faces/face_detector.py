@@ -19,7 +19,7 @@ class DetectorSettings(Settings):
         0.6, "Least score of a face; 0.9 finds 40 % fewer.", limits=(0.0, 1.0)
     )
     min_face_size: float = setting(
-        24.0,
+        12.0,
         "A face whose box has a shorter long side is dropped: there is too little to see.",
         unit="px",
         limits=(0.0, 10000.0),
