@@ -214,7 +214,7 @@ def test_our_transforms_go_where_those_of_the_bag_are(
     assert "copied" not in said
 
 
-def test_words_of_new_recorders_become_numbers_that_old_ones_read(
+def test_words_of_new_recorders_become_numbers(
     image: np.ndarray, copy: Any, tmp_path: Path, capsys: Any
 ) -> None:
     robot = Robot(DISTROS[-1])
