@@ -50,6 +50,8 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--shard", default="0/1", metavar="I/N", help="this process of how many")
     parser.add_argument("--assets", type=Path, default=DEFAULT_ASSETS, help="MakeHuman parts")
+    parser.add_argument("--panoramas", type=Path, help="folder of .hdr and .exr: light")
+    parser.add_argument("--photos", type=Path, help="folder of the background photos")
     parser.add_argument("--sheet", action="store_true", help="draw what is in --out")
     args = parser.parse_args(argv)
     part, _, parts = args.shard.partition("/")
@@ -62,12 +64,15 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 
 
 def _render(args: argparse.Namespace) -> None:
+    from training.synthesis.backgrounds import PHOTO_FOLDER
     from training.synthesis.engine import Engine
     from training.synthesis.shards import Plan, make_shard, shard_path, write_meta, write_shard
 
     plan = Plan(args.count, args.seed, args.part, args.parts)
-    engine = Engine(args.assets, args.seed)
-    write_meta(args.out, plan, engine.renderer.device)
+    photos = args.photos or PHOTO_FOLDER
+    engine = Engine(args.assets, args.seed, panoramas=args.panoramas, photos=photos)
+    places = engine.panoramas.hashes if engine.panoramas else {}
+    write_meta(args.out, plan, engine.renderer.device, places)
     for shard in plan.shards():
         path = shard_path(args.out, shard)
         images = plan.images(shard)

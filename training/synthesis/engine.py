@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from headpose_core.faces.detection import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
-from training.synthesis.backgrounds import Backgrounds
+from headpose_core.images.image_view import as_view
+from training.synthesis.backgrounds import PHOTO_FOLDER, Backgrounds
 from training.synthesis.boxes import choose_box, fitted_box, landmark_box
 from training.synthesis.camera import place_camera
 from training.synthesis.geometry import HeadBuilder
@@ -21,6 +22,7 @@ from training.synthesis.library import load_library
 from training.synthesis.materials import dressed, skin_detail
 from training.synthesis.occluders import SHARE as OCCLUDER_SHARE
 from training.synthesis.occluders import add_occluder
+from training.synthesis.panoramas import Panoramas
 from training.synthesis.person import Person, sample_person
 from training.synthesis.renderer import Renderer
 from training.synthesis.scene import FRAME_SIZE, Scene, sample_scene
@@ -56,24 +58,33 @@ class Engine:
     """Makes samples; image ``index`` depends on (seed, index) and the generator's version only.
 
     assets: folder of the MakeHuman parts. frame_size: side of the rendered frames in pixels; other
-    than the default it is for pictures. Raises AssetError when something is missing.
+    than the default it is for pictures. panoramas: folder of light and backgrounds, see
+    panoramas.py; photos: of backgrounds, see backgrounds.py. Raises AssetError when something is missing.
     """
 
-    def __init__(self, assets: Path, seed: int, frame_size: int = FRAME_SIZE) -> None:
+    def __init__(
+        self,
+        assets: Path,
+        seed: int,
+        frame_size: int = FRAME_SIZE,
+        panoramas: Path | None = None,
+        photos: Path = PHOTO_FOLDER,
+    ) -> None:
         self.seed = seed
         self.frame_size = frame_size
         self.library = load_library(assets)
         self.builder = HeadBuilder(self.library)
         self.renderer = Renderer(self.builder.meshes, self.builder.regions, frame_size)
         cloth = {t for part in self.library.parts["clothes"] for t in part.textures}
-        self._backgrounds = Backgrounds(sorted(cloth))
+        self._backgrounds = Backgrounds(sorted(cloth), photos)
+        self.panoramas = Panoramas(panoramas) if panoramas else None
         self._detector = YuNet()
         self._last: tuple[int, Person] | None = None
 
     def sample(self, index: int) -> Sample:
         """Image number ``index``."""
         person = self.person(index // VIEWS_PER_PERSON)
-        scene = sample_scene(np.random.default_rng([self.seed, 1, index]))
+        scene = sample_scene(np.random.default_rng([self.seed, 1, index]), self.panoramas)
         return self.render(index, person, scene)
 
     def person(self, number: int) -> Person:
@@ -93,7 +104,7 @@ class Engine:
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
         rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
-        frame = _composite(rgba, self._backgrounds.draw(rng, self.frame_size))
+        frame = _composite(rgba, self._background(rng, scene))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)
             centre = (middle[:2] + middle[2:]) / 2
@@ -101,7 +112,7 @@ class Engine:
             colour = _hand_colour(rgba)
             frame = add_occluder(rng, frame, (centre[0], centre[1]), face_px, colour)
         fitted = fitted_box(points, scene.angles_deg)
-        box, detected = choose_box(self._detector.detect(frame), fitted)
+        box, detected = choose_box(self._detector.detect(as_view(frame)), fitted)
         context, to_context = cut_context(frame, box)
         return Sample(
             index=index,
@@ -116,6 +127,12 @@ class Engine:
             detected=detected,
         )
 
+    def _background(self, rng: np.random.Generator, scene: Scene) -> NDArray[np.uint8]:
+        """What is behind the head: the place that lights it, or another picture."""
+        if scene.view is None or self.panoramas is None:
+            return self._backgrounds.draw(rng, self.frame_size)
+        return self.panoramas.background(scene.view, self.frame_size)
+
 
 def cut_context(
     frame: NDArray[np.uint8], box: NDArray[np.float64]
@@ -127,7 +144,7 @@ def cut_context(
     side = square[2] - square[0]
     margin = round(side * (CONTEXT_SCALE - 1) / 2)
     window = (square + np.array([-margin, -margin, margin, margin])).astype(np.int32)
-    context = crop_faces(frame, window[None], CONTEXT_SIZE)[0]
+    context = crop_faces(as_view(frame), window[None], CONTEXT_SIZE)[0]
     scale = CONTEXT_SIZE / (window[2] - window[0])
     origin = window[:2]
     return context, lambda points: ((points - origin) * scale).astype(np.float32)

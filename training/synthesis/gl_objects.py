@@ -36,12 +36,12 @@ class MeshBuffers:
     def __init__(
         self, context: moderngl.Context, mesh: Mesh, regions: NDArray[np.float32] | None
     ) -> None:
-        region = regions if regions is not None else np.zeros((len(mesh.uv), 2))
+        region = regions if regions is not None else np.zeros((len(mesh.uv), 4))
         self._context = context
         self._vertices = context.buffer(reserve=len(mesh.uv) * 24, dynamic=True)
         self._static = (
             (context.buffer(mesh.uv.astype("f4").tobytes()), "2f", "uv"),
-            (context.buffer(region.astype("f4").tobytes()), "2f", "region"),
+            (context.buffer(region.astype("f4").tobytes()), "4f", "region"),
         )
         self._index = context.buffer(mesh.triangles.astype("i4").tobytes())
         self._arrays: dict[int, moderngl.VertexArray] = {}

@@ -67,8 +67,12 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.npz"
 
 
-def write_meta(folder: Path, plan: Plan, device: str) -> None:
-    """Write meta.json, or check it: a folder never mixes seeds or generator versions.
+def write_meta(
+    folder: Path, plan: Plan, device: str, panoramas: dict[str, str] | None = None
+) -> None:
+    """Write meta.json, or check it: a folder never mixes seeds, generator versions or panoramas.
+
+    panoramas: their names and the hashes of their files.
 
     Raises ValueError when the folder holds shards of another run.
     """
@@ -82,12 +86,13 @@ def write_meta(folder: Path, plan: Plan, device: str) -> None:
         "crop_rule": CROP_RULE,
         "zero_pose": ZERO_POSE.tolist(),
         "device": device,
+        "panoramas": panoramas or {},
     }
     path = folder / "meta.json"
     if path.is_file():
         known = json.loads(path.read_text())
-        for key in ("generator_version", "seed"):
-            if known.get(key) != meta[key]:
+        for key in ("generator_version", "seed", "panoramas"):
+            if known.get(key, {}) != meta[key]:
                 raise ValueError(
                     f"{path}: expected {key} {meta[key]} of this run, found {known.get(key)}; "
                     "write to another folder or pass the seed of that one"

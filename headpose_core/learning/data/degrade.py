@@ -15,6 +15,8 @@ import cv2
 import numpy as np
 
 from headpose_core.images.crop import CROP_SIZE
+from headpose_core.learning.data.covers import cover, cut
+from headpose_core.learning.data.hard_light import extreme, one_sided, sensor, silhouette
 from headpose_core.types import FloatArray, Image
 
 
@@ -26,6 +28,8 @@ class DegradeConfig:
     """A flat or textured patch over part of the face."""
     strands: float = 0.12
     """Locks of hair, or what else hangs over a face in lines."""
+    cover: float = 0.08
+    """A hand, a sleeve, a phone over up to half of the face."""
     shade: float = 0.3
     """Light from one side, or the edge of a shadow."""
     blur: float = 0.15
@@ -42,16 +46,26 @@ class DegradeConfig:
     """Paler or stronger colours."""
     grey: float = 0.1
     """No colour at all."""
+    one_sided: float = 0.08
+    """Hard light from one side, with a side that may be black."""
+    silhouette: float = 0.03
+    """Light from behind, the face in the dark."""
+    extreme: float = 0.06
+    """Far too dark or far too bright."""
     infrared: float = 0.05
     """As a driver camera sees: grey, lit from beside the lens, what is behind in the dark."""
-    noise: float = 0.3
+    noise: float = 0.2
     """Gaussian sensor noise."""
+    sensor: float = 0.15
+    """Noise that grows with ISO and light."""
     sharpen: float = 0.25
     """As most cameras do: edges get more contrast."""
     resample: float = 0.35
     """Fewer pixels, then enlarged again: a distant face."""
     compress: float = 0.25
     """JPEG of low quality."""
+    cut: float = 0.12
+    """The border of the image cuts the face; beyond it is black."""
 
     def of_the_paper(self) -> DegradeConfig:
         """Those of the paper at their shares, and no other."""
@@ -153,12 +167,16 @@ def exposure(crop: Image, rng: np.random.Generator) -> Image:
 
     Mean and standard deviation of the grey levels are drawn as those of face crops in photos are
     spread; rendered heads are darker and have two thirds of their contrast. Black stays black,
-    because it is what lies outside the image.
+    because it is what lies outside the image. Deep shadows are not lifted by much: a half of the
+    face that has no light stays dark when the other half is exposed well.
     """
     mean, spread = (float(np.mean(part[:3])) for part in cv2.meanStdDev(crop))
-    wanted = rng.normal(115.0, 38.0)
-    contrast = 50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0)
-    levels = np.clip(wanted, 25.0, 230.0) + (_LEVELS - mean) * np.clip(contrast, 0.4, 3.0)
+    wanted = np.clip(rng.normal(115.0, 38.0), 25.0, 230.0)
+    contrast = np.clip(50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0), 0.4, 3.0)
+    lift, most = wanted - mean * contrast, abs(rng.normal(0.0, 25.0))
+    if lift > most:
+        lift, contrast = most, min((wanted - most) / max(mean, 1.0), 3.0)
+    levels = lift + _LEVELS * max(contrast, 0.4)
     levels[0] = 0.0
     return np.asarray(cv2.LUT(crop, _as_table(levels)), np.uint8)
 
@@ -263,6 +281,7 @@ def compress(crop: Image, rng: np.random.Generator) -> Image:
 STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "occlude": occlude,
     "strands": strands,
+    "cover": cover,
     "shade": shade,
     "blur": blur,
     "motion": motion,
@@ -271,11 +290,16 @@ STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "tint": tint,
     "saturation": saturation,
     "grey": grey,
+    "one_sided": one_sided,
+    "silhouette": silhouette,
+    "extreme": extreme,
     "infrared": infrared,
     "noise": noise,
+    "sensor": sensor,
     "sharpen": sharpen,
     "resample": resample,
     "compress": compress,
+    "cut": cut,
 }
 # Down- and upsampling, brightness and contrast, Gaussian blur (section 4.1).
 PAPER_STAGES = ("blur", "exposure", "resample")
