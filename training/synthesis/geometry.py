@@ -78,7 +78,11 @@ class HeadBuilder:
             self.meshes.update({f"{kind}/{part.name}": part.mesh for part in parts})
         base, corners = library.base, np.stack(library.body.corners, 1)
         shade = openness(base, corners)[library.body.vertex_of]
-        self.regions = np.concatenate([_skin_regions(library), shade[:, None]], 1)
+        self.regions = _skin_regions(library)
+        hairy = library.hairy[library.body.vertex_of]
+        # Scalp below zero where lips are above: the two never meet.
+        self.regions[:, 1] -= hairy
+        self.regions = np.concatenate([self.regions, shade[:, None]], 1)
 
     def build(self, person: Person, scene: Scene) -> Head:
         """The person with the scene's expression, gaze and turned torso."""

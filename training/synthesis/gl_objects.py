@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.mesh import Mesh
+from training.synthesis.strands import STRANDS_TEXTURE, strands_texture
 
 
 class Program:
@@ -75,6 +76,8 @@ class Textures:
 
     def __getitem__(self, path: Path | None) -> moderngl.Texture:
         """The texture of a file, white for None. Raises ValueError for an unreadable file."""
+        if path == STRANDS_TEXTURE and path not in self._loaded:
+            self._loaded[path] = mipmapped(self._context, strands_texture())
         if path not in self._loaded:
             pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if pixels is None or pixels.ndim != 3:

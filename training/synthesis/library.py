@@ -29,6 +29,9 @@ from training.synthesis.assets import (
 from training.synthesis.ict import ScanModel, read_ict, scan_targets
 from training.synthesis.landmarks import MAKEHUMAN_LANDMARKS
 from training.synthesis.mesh import Mesh, weld
+from training.synthesis.openness import normals_of
+from training.synthesis.part import Part
+from training.synthesis.strands import strand_parts
 
 BUST_FLOOR_DM = 4.6  # lower parts of the body never show
 BUST_HALF_WIDTH_DM = 2.6
@@ -58,33 +61,13 @@ LEFT_OUT = ("eyebrow010", "Teeth_Shape")  # a blank texture; near-copies of Teet
 
 
 @dataclass(frozen=True)
-class Part:
-    """A mesh bound to the base mesh. binding: (V, base vertices) weights; offsets (V,3);
-    scales as in assets.Clothes; textures: the ones it can wear, at least one."""
-
-    name: str
-    mesh: Mesh
-    binding: sparse.csr_matrix
-    offsets: NDArray[np.float32]
-    scales: tuple[tuple[int, int, float] | None, ...]
-    textures: tuple[Path, ...]
-
-    def positions(self, base: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Vertices (V,3) of the part on a morphed base (B,3)."""
-        factors = np.ones(3, np.float32)
-        for axis, scale in enumerate(self.scales):
-            if scale is not None:
-                factors[axis] = abs(base[scale[0], axis] - base[scale[1], axis]) / scale[2]
-        return np.asarray(self.binding @ base + self.offsets * factors, np.float32)
-
-
-@dataclass(frozen=True)
 class HeadLibrary:
     """All that a MakeHuman person is put together from.
 
     base (B,3) float32; targets (T,B*3) float32, rows named by target_names; body: the skin mesh;
     parts by kind ("hair", "eyebrows", "eyelashes", "eyes", "teeth", "tongue", "clothes", "hat");
-    skins: texture files; landmarks (68,) base vertices in the usual 68-point order.
+    skins: texture files; landmarks (68,) base vertices in the usual 68-point order;
+    hairy (B,): how much hair grows on each base vertex, 0..1; zeros without hair in strands.
     """
 
     base: NDArray[np.float32]
@@ -94,6 +77,7 @@ class HeadLibrary:
     parts: dict[str, tuple[Part, ...]]
     skins: tuple[Path, ...]
     landmarks: NDArray[np.int32]
+    hairy: NDArray[np.float32]
 
     def morph(self, weights: dict[str, float], base: NDArray[np.float32]) -> NDArray[np.float32]:
         """``base`` (B,3) plus the weighted targets; unknown names raise KeyError."""
@@ -147,9 +131,22 @@ def load_library(assets: Path) -> HeadLibrary:
         parts=parts,
         skins=tuple(sorted(t for t in textures if t is not None)),
         landmarks=renumber[MAKEHUMAN_LANDMARKS],
+        hairy=np.zeros(len(used), np.float32),
     )
+    library = _with_strands(library, assets)
     scan = read_ict(assets)
     return library if scan is None else _with_scans(library, scan)
+
+
+def _with_strands(library: HeadLibrary, assets: Path) -> HeadLibrary:
+    """The library with hair in strands, where it is there."""
+    head = library.morph(AVERAGE_ADULT, library.base)
+    skin = np.unique(library.body.vertex_of)
+    normals = normals_of(head, np.stack(library.body.corners, 1))[skin]
+    brow = head[library.landmarks[17:27]].mean(0)
+    styles, hairy = strand_parts(assets, head, skin, normals, brow)
+    hair = library.parts["hair"] + styles
+    return replace(library, parts=library.parts | {"hair": hair}, hairy=hairy)
 
 
 def _with_scans(library: HeadLibrary, scan: ScanModel) -> HeadLibrary:

@@ -15,6 +15,7 @@ def skin_detail(person: Person) -> SkinDetail:
         make_up=person.make_up,
         lip_colour=person.lip_colour,
         lid_shade=person.lid_shade,
+        scalp=person.scalp,
         lid_colour=person.lid_colour,
         hair_colour=person.hair_colour,
     )

@@ -20,7 +20,7 @@ def openness(vertices: Floats, triangles: NDArray[np.int32]) -> Floats:
     vertices (V,3) in dm, triangles (t,3). Depth maps from many directions, of points all over the
     triangles, say what is hidden; directions are weighted by their angle to the normal.
     """
-    normals = _normals(vertices, triangles)
+    normals = normals_of(vertices, triangles)
     corners = vertices[triangles]
     # Points on every triangle: corners' means with several weights.
     weights = np.array(
@@ -55,7 +55,8 @@ def _seen(vertices: Floats, points: Floats, direction: Floats) -> NDArray[np.boo
     return np.asarray(vertices @ direction > nearest[cell(vertices)] - BIAS_DM)
 
 
-def _normals(vertices: Floats, triangles: NDArray[np.int32]) -> Floats:
+def normals_of(vertices: Floats, triangles: NDArray[np.int32]) -> Floats:
+    """Unit normals (V,3) of the vertices (V,3) of a mesh of triangles (t,3)."""
     a, b, c = (vertices[triangles[:, k]] for k in range(3))
     face = np.cross(b - a, c - a)
     total = np.zeros_like(vertices)

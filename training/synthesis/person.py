@@ -46,7 +46,7 @@ class Person:
     covering: a kind of ``coverings.KINDS``, in cloth_colour, woven as covering_texture or plain.
     detail: scale of the skin's fine texture, strength of its blotches, strength of its relief,
     offset into the noise. beard: density 0..1. make_up: strength 0..1 of coloured lips,
-    lid_shade: of coloured lids.
+    lid_shade: of coloured lids. scalp: 0..1, how much of the skin below the hair it covers.
     """
 
     weights: dict[str, float]
@@ -61,6 +61,7 @@ class Person:
     make_up: float
     lip_colour: Colour
     lid_shade: float
+    scalp: float
     lid_colour: Colour
     hair_colour: Colour
     eye_tint: Colour
@@ -114,6 +115,7 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         make_up=float(rng.uniform(0.2, 0.9)) if not male and rng.random() < 0.4 else 0.0,
         lip_colour=triple(np.array([0.45, 0.03, 0.05]) * np.exp(rng.normal(0, 0.5, 3))),
         lid_shade=float(rng.uniform(0.2, 0.95)) if not male and rng.random() < 0.35 else 0.0,
+        scalp=_scalp(rng, worn),
         lid_colour=triple(_lid_colour(rng)),
         hair_colour=triple(hair_colour * np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))),
         eye_tint=triple(rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.05, 3))),
@@ -124,6 +126,13 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         covering=covering,
         covering_texture=cloths[rng.integers(len(cloths))] if woven else None,
     )
+
+
+def _scalp(rng: Rng, worn: tuple[Worn, ...]) -> float:
+    """Under hair no skin shows; half of the heads without are shaved, not bald."""
+    if any(one.kind == "hair" for one in worn):
+        return 0.9
+    return float(rng.uniform(0.2, 0.85)) if rng.random() < 0.5 else 0.0
 
 
 def _lid_colour(rng: Rng) -> NDArray[np.float64]:

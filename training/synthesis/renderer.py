@@ -76,6 +76,7 @@ class SkinDetail:
     make_up: float
     lip_colour: tuple[float, float, float]
     lid_shade: float
+    scalp: float
     lid_colour: tuple[float, float, float]
     hair_colour: tuple[float, float, float]
 
@@ -207,6 +208,7 @@ class Renderer:
             "make_up": skin.make_up,
             "lip_colour": skin.lip_colour,
             "lid_shade": skin.lid_shade,
+            "scalp": skin.scalp,
             "lid_colour": skin.lid_colour,
             "hair_colour": skin.hair_colour,
         }

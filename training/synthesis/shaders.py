@@ -94,7 +94,7 @@ in vec3 key_diffuse; in vec3 key_highlight; in vec3 in_shadow_map;
 uniform sampler2D texture0; uniform sampler2D shadow_map; uniform sampler2D noise_map;
 uniform vec3 tint; uniform float alpha_cut; uniform float opacity; uniform float shadow;
 uniform vec4 detail; uniform float beard; uniform vec3 hair_colour;
-uniform float make_up; uniform vec3 lip_colour; uniform float lid_shade; uniform vec3 lid_colour;
+uniform float make_up; uniform vec3 lip_colour; uniform float lid_shade; uniform float scalp; uniform vec3 lid_colour;
 out vec4 pixel;
 
 void main() {
@@ -112,7 +112,9 @@ void main() {
   vec4 coarse = texture(noise_map, texel * detail.x * 0.5 + detail.ww * 3.7) - 0.5;
   vec4 fine = texture(noise_map, texel * 7.0 + detail.ww) - 0.5;
   albedo *= tint * (1.0 + 2.0 * detail.y * (coarse.x + 0.5 * fine.y) + detail.z * fine.z);
-  albedo = mix(albedo, lip_colour, make_up * zone.y);
+  albedo = mix(albedo, lip_colour, make_up * max(zone.y, 0.0));
+  float crown = scalp * smoothstep(0.2, 0.9, -zone.y + 0.5 * (coarse.x + fine.x));
+  albedo = mix(albedo, hair_colour, crown);
   albedo = mix(albedo, lid_colour, lid_shade * zone.z * (0.6 + 0.8 * coarse.y + 0.8 * fine.x));
   // Beard: hairs are dark grains whose density falls off toward the region's edge.
   float grain = texture(noise_map, texel * 30.0 + detail.w).x;
@@ -120,7 +122,7 @@ void main() {
   float density = beard * reach;
   float hairs = smoothstep(1.0 - density, 1.35 - density, grain + 0.35 * density);
   albedo = mix(albedo, hair_colour * (0.5 + grain), density * (0.25 + 0.75 * hairs));
-  polish = (1.0 + 2.0 * detail.z * fine.w + make_up * zone.y) * (1.0 - 0.7 * density);
+  polish = (1.0 + 2.0 * detail.z * fine.w + make_up * max(zone.y, 0.0)) * (1.0 - 0.7 * density);
 #elif LOOK == 1
   float light = dot(base.rgb, vec3(0.3, 0.59, 0.11));
   albedo = tint * (0.35 + 2.2 * light) + albedo * 0.08;
