@@ -24,13 +24,13 @@ from headpose_core.types import FloatArray, Image
 class DegradeConfig:
     """Share of the views that get each degradation; 0 switches it off."""
 
-    occlude: float = 0.25
+    occlude: float = 0.2
     """A flat or textured patch over part of the face."""
     strands: float = 0.12
     """Locks of hair, or what else hangs over a face in lines."""
-    cover: float = 0.08
+    cover: float = 0.06
     """A hand, a sleeve, a phone over up to half of the face."""
-    shade: float = 0.3
+    shade: float = 0.2
     """Light from one side, or the edge of a shadow."""
     blur: float = 0.15
     """Gaussian blur: the lens out of focus."""
@@ -46,17 +46,17 @@ class DegradeConfig:
     """Paler or stronger colours."""
     grey: float = 0.1
     """No colour at all."""
-    one_sided: float = 0.08
+    one_sided: float = 0.06
     """Hard light from one side, with a side that may be black."""
-    silhouette: float = 0.03
+    silhouette: float = 0.02
     """Light from behind, the face in the dark."""
-    extreme: float = 0.06
+    extreme: float = 0.05
     """Far too dark or far too bright."""
     infrared: float = 0.05
     """As a driver camera sees: grey, lit from beside the lens, what is behind in the dark."""
     noise: float = 0.2
     """Gaussian sensor noise."""
-    sensor: float = 0.15
+    sensor: float = 0.1
     """Noise that grows with ISO and light."""
     sharpen: float = 0.25
     """As most cameras do: edges get more contrast."""
@@ -64,7 +64,7 @@ class DegradeConfig:
     """Fewer pixels, then enlarged again: a distant face."""
     compress: float = 0.25
     """JPEG of low quality."""
-    cut: float = 0.12
+    cut: float = 0.1
     """The border of the image cuts the face; beyond it is black."""
 
     def of_the_paper(self) -> DegradeConfig:

