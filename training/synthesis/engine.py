@@ -55,11 +55,13 @@ class Sample:
 
 
 class Engine:
-    """Makes samples; image ``index`` depends on (seed, index) and the generator's version only.
+    """Makes samples; image ``index`` depends on (seed, index), the generator's version
+    and the panoramas and photos alone.
 
     assets: folder of the MakeHuman parts. frame_size: side of the rendered frames in pixels; other
     than the default it is for pictures. panoramas: folder of light and backgrounds, see
-    panoramas.py; photos: of backgrounds, see backgrounds.py. Raises AssetError when something is missing.
+    panoramas.py; photos: of backgrounds, see backgrounds.py.
+    Raises AssetError when something is missing.
     """
 
     def __init__(

@@ -3,10 +3,10 @@
 
 A head turns about its upright axis, and the camera looks at it from above or below and may be
 held askew: ``R = Rz(tilt) Rx(-elevation) Ry(turn)`` in the optical frame. The three are
-independent of each other; the paper's pitch and roll are not. Heads are also bowed or raised about
-their own axis, which on a profile is a tilt: ``R Rx(nod)``, said as turn, elevation and tilt again. On a profile a tilt of ten degrees
+independent of each other; the paper's pitch and roll are not. On a profile a tilt of ten degrees
 is a pitch and a roll of sixty at once, and drawn independently they would give heads that nobody
-has.
+has. Heads are also bowed or raised about their own axis, which on a profile is a tilt:
+``R Rx(-nod)``, said as turn, elevation and tilt again.
 """
 
 from __future__ import annotations

@@ -94,7 +94,8 @@ in vec3 key_diffuse; in vec3 key_highlight; in vec3 in_shadow_map;
 uniform sampler2D texture0; uniform sampler2D shadow_map; uniform sampler2D noise_map;
 uniform vec3 tint; uniform float alpha_cut; uniform float opacity; uniform float shadow;
 uniform vec4 detail; uniform float beard; uniform vec3 hair_colour;
-uniform float make_up; uniform vec3 lip_colour; uniform float lid_shade; uniform float scalp; uniform vec3 lid_colour;
+uniform float make_up; uniform vec3 lip_colour;
+uniform float lid_shade; uniform float scalp; uniform vec3 lid_colour;
 out vec4 pixel;
 
 void main() {

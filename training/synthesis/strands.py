@@ -80,7 +80,7 @@ def strand_parts(
     grown = np.zeros(len(head), np.float32)
     if not (folder / "hairstyles").is_dir():
         return (), grown
-    place = _registration(folder, head[skin], brow)
+    place = _Registration(folder, head[skin], brow)
     tree = cKDTree(head[skin])
     parts, lines_of, roots = [], {}, []
     for number, style in enumerate(STYLES):
@@ -114,8 +114,8 @@ def _read(folder: Path, name: str) -> Floats:
     return np.array(lines, np.float32)
 
 
-class _registration:
-    """Takes points of CharMorph's base mesh to the average head: a scale for each axis, a shift."""
+class _Registration:
+    """Takes points of CharMorph's base mesh to the average head: three scales, a shift."""
 
     def __init__(self, folder: Path, skin: Floats, brow: Floats) -> None:
         base = _axes(np.load(folder / "morphs" / "L1" / "Default.npy").astype(np.float32))
@@ -174,7 +174,9 @@ def _varied(
     flat = lines.reshape(-1, 3)
     _, nearest = tree.query(flat)
     off = np.einsum("nx,nx->n", flat - skin[nearest], normals[nearest])
-    wanted = np.maximum(off * style.full, CLEAR_DM) if style.full != 1.0 else np.maximum(off, CLEAR_DM)
+    wanted = (
+        np.maximum(off * style.full, CLEAR_DM) if style.full != 1.0 else np.maximum(off, CLEAR_DM)
+    )
     wanted = np.where(off > 1.2, off, wanted)  # what hangs far from the skin stays
     flat = flat + (wanted - off)[:, None] * normals[nearest]
     return np.asarray(flat.reshape(lines.shape), np.float32)
