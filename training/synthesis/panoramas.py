@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Photos of all that is around a place, under a free licence: light and background in one.
 
-A folder holds them as .hdr or .exr files in equirectangular projection (see docs/training.md for
-where CC0 ones are found). Without such a folder all light comes from lamps and a plain sky.
+A folder holds them in equirectangular projection as .hdr, .exr, or .exr.js files, which are .exr
+in base64 (SOURCES.md says where CC0 ones are found). Without such a folder all light comes from
+lamps and a plain sky.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +24,7 @@ from training.synthesis.lighting import Light, Lighting, triple, unit
 Rng = np.random.Generator
 Floats = NDArray[np.float64]
 
+ENDINGS = (".hdr", ".exr", ".exr.js")
 HEIGHT = 512  # pixels that are kept of a background
 LIGHT_HEIGHT = 64  # pixels from which light is added up
 KEY_RADIUS_DEG = 14.0  # around the brightest spot
@@ -56,9 +60,9 @@ class Panoramas:
     """All panoramas of a folder, by name. Raises ValueError when it has none, or broken ones."""
 
     def __init__(self, folder: Path) -> None:
-        files = sorted(p for p in folder.iterdir() if p.suffix in (".hdr", ".exr"))
+        files = sorted(p for p in folder.iterdir() if p.name.endswith(ENDINGS))
         if not files:
-            raise ValueError(f"{folder}: expected panoramas (.hdr, .exr), found none")
+            raise ValueError(f"{folder}: expected panoramas ({', '.join(ENDINGS)}), found none")
         self.hashes = {p.name: hashlib.sha256(p.read_bytes()).hexdigest()[:16] for p in files}
         self._all = [make_panorama(path.name, read_radiance(path)) for path in files]
 
@@ -117,19 +121,32 @@ class Panoramas:
 
 
 def read_radiance(path: Path) -> NDArray[np.float32]:
-    """Linear RGB (H,2H,3) of an .hdr or .exr file. Raises ValueError for an unreadable one."""
-    if path.suffix == ".exr":
-        try:
-            import OpenEXR
-        except ImportError as error:
-            raise ValueError(f"{path}: needs a reader of EXR: pip install OpenEXR") from error
-        rgb = OpenEXR.File(str(path)).channels()["RGB"].pixels
+    """Linear RGB (H,2H,3) of a file. Raises ValueError for an unreadable one."""
+    if path.suffix != ".hdr":
+        rgb = _read_exr(path)
     else:
         read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
         rgb = None if read is None else read[..., ::-1]
     if rgb is None or rgb.ndim != 3 or rgb.shape[1] != 2 * rgb.shape[0]:
         raise ValueError(f"{path}: expected an image twice as wide as high, got another or none")
     return np.nan_to_num(np.asarray(rgb[..., :3], np.float32), posinf=6e4).clip(0.0)
+
+
+def _read_exr(path: Path) -> NDArray[np.float32]:
+    try:
+        import OpenEXR
+    except ImportError as error:
+        raise ValueError(f"{path}: needs a reader of EXR: pip install OpenEXR") from error
+    with tempfile.TemporaryDirectory() as folder:
+        file = path
+        if path.suffix == ".js":
+            _, _, coded = path.read_text().partition("base64,")
+            file = Path(folder) / "panorama.exr"
+            file.write_bytes(base64.b64decode(coded.partition("'")[0]))
+        try:
+            return np.asarray(OpenEXR.File(str(file)).channels()["RGB"].pixels, np.float32)
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise ValueError(f"{path}: cannot be read as EXR with RGB ({error})") from error
 
 
 def make_panorama(name: str, radiance: NDArray[np.float32]) -> Panorama:

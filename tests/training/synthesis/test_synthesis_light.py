@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,22 @@ def test_a_folder_without_panoramas_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.hdr").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="twice as wide"):
         Panoramas(tmp_path)
+
+
+@pytest.mark.parametrize("coded", [False, True])
+def test_exr_is_read_plain_and_in_base64(tmp_path: Path, coded: bool) -> None:
+    exr = pytest.importorskip("OpenEXR")
+    rgb = np.random.default_rng(0).uniform(0, 5, (8, 16, 3)).astype(np.float32)
+    file = tmp_path / "place.exr"
+    exr.File({"type": exr.scanlineimage}, {"RGB": rgb}).write(str(file))
+    if coded:
+        text = base64.b64encode(file.read_bytes()).decode()
+        file = tmp_path / "place.exr.js"
+        file.write_text(f"export default 'data:application/exr;base64,{text}'")
+    np.testing.assert_allclose(read_radiance(file), rgb)
+    file.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="cannot be read as EXR"):
+        read_radiance(file)
 
 
 def test_a_pit_is_darker_than_the_plain_around_it() -> None:
