@@ -19,7 +19,7 @@ def _cut(crop: Image, side: str) -> Image:
     seen, depth = crop.copy(), round(0.3 * len(crop))
     gone = {"top": np.s_[:depth], "bottom": np.s_[-depth:], "left": np.s_[:, :depth]}
     seen[gone[side]] = 0
-    return seen
+    return np.asarray(seen, np.uint8)
 
 
 def _hand(crop: Image) -> Image:
@@ -27,11 +27,11 @@ def _hand(crop: Image) -> Image:
     size, seen = len(crop), crop.copy()
     middle = crop[size // 4 : -size // 4, size // 4 : -size // 4].reshape(-1, 3)
     seen[round(0.55 * size) :] = np.median(middle, axis=0).astype(np.uint8)
-    return seen
+    return np.asarray(seen, np.uint8)
 
 
 def _gain(crop: Image, gain: NDArray[np.float64]) -> Image:
-    return np.clip(crop * gain[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(crop * gain[..., None], 0, 255), np.uint8)
 
 
 def _half_black(crop: Image) -> Image:
@@ -48,14 +48,14 @@ def _silhouette(crop: Image) -> Image:
 
 
 def _overexposed(crop: Image) -> Image:
-    return np.clip(crop * 2.5, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(crop * 2.5, 0, 255), np.uint8)
 
 
 def _high_iso(crop: Image) -> Image:
     """60 photons where a pixel is white."""
     light = (np.maximum(crop, 1) / 255.0) ** 2.2
     seen = np.random.default_rng(0).poisson(60 * light) / 60
-    return np.clip(255 * seen ** (1 / 2.2), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(255 * seen ** (1 / 2.2), 0, 255), np.uint8)
 
 
 HARD: dict[str, Callable[[Image], Image]] = {

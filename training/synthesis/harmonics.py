@@ -40,7 +40,7 @@ def diffuse(directions: ArrayLike, light: ArrayLike) -> Floats:
 def turned(coefficients: ArrayLike, rotation: ArrayLike) -> Floats:
     """The coefficients (9,3) of the same light about axes turned by ``rotation`` (3,3)."""
     before = _SPREAD @ np.asarray(rotation, np.float64)  # rows: rotation^T d
-    return _INVERSE @ (terms(before) @ np.asarray(coefficients, np.float64))
+    return np.asarray(_INVERSE @ (terms(before) @ np.asarray(coefficients, np.float64)))
 
 
 def two_tone(ground: Triple, sky: Triple, up: Triple) -> Floats:

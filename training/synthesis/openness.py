@@ -48,7 +48,7 @@ def _seen(vertices: Floats, points: Floats, direction: Floats) -> NDArray[np.boo
 
     def cell(p: Floats) -> NDArray[np.int64]:
         place = ((p @ across) / GRID_DM).astype(np.int64) + cells // 2
-        return place[:, 0] * cells + place[:, 1]
+        return np.asarray(place[:, 0] * cells + place[:, 1], np.int64)
 
     nearest = np.full(cells * cells, -np.inf)
     np.maximum.at(nearest, cell(points), points @ direction)

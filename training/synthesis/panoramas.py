@@ -126,15 +126,15 @@ def read_radiance(path: Path) -> NDArray[np.float32]:
         rgb = _read_exr(path)
     else:
         read = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-        rgb = None if read is None else read[..., ::-1]
-    if rgb is None or rgb.ndim != 3 or rgb.shape[1] != 2 * rgb.shape[0]:
+        rgb = np.zeros(0, np.float32) if read is None else np.asarray(read, np.float32)[..., ::-1]
+    if rgb.ndim != 3 or rgb.shape[1] != 2 * rgb.shape[0]:
         raise ValueError(f"{path}: expected an image twice as wide as high, got another or none")
     return np.nan_to_num(np.asarray(rgb[..., :3], np.float32), posinf=6e4).clip(0.0)
 
 
 def _read_exr(path: Path) -> NDArray[np.float32]:
     try:
-        import OpenEXR
+        import OpenEXR  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise ValueError(f"{path}: needs a reader of EXR: pip install OpenEXR") from error
     with tempfile.TemporaryDirectory() as folder:

@@ -145,6 +145,28 @@ def _axes(points: Floats) -> Floats:
     return np.asarray(points[..., [0, 2, 1]] * np.array([10, 10, -10], np.float32), np.float32)
 
 
+def _formed(lines: Floats, style: Style, rng: np.random.Generator) -> Floats:
+    """The strands of a variant, wherever the skin is: repeated, cut, waved, mirrored."""
+    copies = max(1, round(RIBBONS / len(lines)))
+    formed = np.concatenate([lines] * copies).astype(np.float64)
+    if copies > 1:
+        formed += rng.normal(0, 0.06, (len(formed), 1, 3))
+    along = np.linspace(0, 1, POINTS)
+    keep = style.keep * np.clip(rng.normal(1, 0.08, len(formed)), 0.5, 1.0)
+    place = along[None] * keep[:, None] * (POINTS - 1)
+    below = np.minimum(place.astype(int), POINTS - 2)
+    share = (place - below)[..., None]
+    rows = np.arange(len(formed))[:, None]
+    formed = formed[rows, below] * (1 - share) + formed[rows, below + 1] * share
+    phase = rng.uniform(0, 2 * np.pi, (len(formed), 1, 1)) * 0.15
+    waves = np.sin(along[None, :, None] * 14 + phase + np.array([0.0, 2.0, 4.0]))
+    formed += style.wave * waves * along[None, :, None]
+    formed += rng.normal(0, 0.02, formed.shape) * along[None, :, None]
+    if style.mirror:
+        formed = formed * np.array([-1.0, 1.0, 1.0])
+    return np.asarray(formed, np.float32)
+
+
 def _varied(
     lines: Floats,
     style: Style,
@@ -154,29 +176,11 @@ def _varied(
     rng: np.random.Generator,
 ) -> Floats:
     """The strands (S,POINTS,3) of a variant, repeated until there are enough, off the skin."""
-    copies = max(1, round(RIBBONS / len(lines)))
-    lines = np.concatenate([lines] * copies)
-    if copies > 1:
-        lines = lines + rng.normal(0, 0.06, (len(lines), 1, 3))
-    along = np.linspace(0, 1, POINTS)
-    keep = style.keep * np.clip(rng.normal(1, 0.08, len(lines)), 0.5, 1.0)
-    place = along[None] * keep[:, None] * (POINTS - 1)
-    below = np.minimum(place.astype(int), POINTS - 2)
-    share = (place - below)[..., None]
-    rows = np.arange(len(lines))[:, None]
-    lines = lines[rows, below] * (1 - share) + lines[rows, below + 1] * share
-    phase = rng.uniform(0, 2 * np.pi, (len(lines), 1, 1)) * 0.15
-    waves = np.sin(along[None, :, None] * 14 + phase + np.array([0.0, 2.0, 4.0]))
-    lines = lines + style.wave * waves * along[None, :, None]
-    lines = lines + rng.normal(0, 0.02, lines.shape) * along[None, :, None]
-    if style.mirror:
-        lines = lines * np.array([-1.0, 1.0, 1.0])
+    lines = _formed(lines, style, rng)
     flat = lines.reshape(-1, 3)
     _, nearest = tree.query(flat)
     off = np.einsum("nx,nx->n", flat - skin[nearest], normals[nearest])
-    wanted = (
-        np.maximum(off * style.full, CLEAR_DM) if style.full != 1.0 else np.maximum(off, CLEAR_DM)
-    )
+    wanted = np.maximum(off * style.full, CLEAR_DM)
     wanted = np.where(off > 1.2, off, wanted)  # what hangs far from the skin stays
     flat = flat + (wanted - off)[:, None] * normals[nearest]
     return np.asarray(flat.reshape(lines.shape), np.float32)

@@ -90,7 +90,7 @@ def cover(crop: Image, rng: np.random.Generator) -> Image:
     kind = rng.random()
     paint = skin(crop, rng) if kind < 0.4 else cloth(crop, rng) if kind < 0.8 else metal(crop, rng)
     shown = under + (paint * uneven(len(crop), rng)[..., None] - under) * solid
-    return np.clip(shown, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(shown, 0, 255), np.uint8)
 
 
 def edge_depth(size: int, rng: np.random.Generator) -> NDArray[np.float32]:

@@ -85,7 +85,7 @@ def sensor(crop: Image, rng: np.random.Generator) -> Image:
     colour = rng.uniform(0.2, 1.0)  # of the noise: cameras take that away first
     mixing = np.full((3, 3), (1 - colour) / 3, np.float32) + colour * np.eye(3, dtype=np.float32)
     noisy = crop + cv2.transform(drawn, mixing) * sigma[crop]
-    return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.rint(noisy), 0, 255), np.uint8)
 
 
 def _times(crop: Image, gain: NDArray[np.float32]) -> Image:
