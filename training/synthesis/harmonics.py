@@ -34,7 +34,7 @@ def diffuse(directions: ArrayLike, light: ArrayLike) -> Floats:
     directions (N,3): unit vectors; light (N,3): radiance from each times its solid angle.
     """
     projected = (terms(directions) * _NORMS).T @ np.asarray(light, np.float64)
-    return projected * (_NORMS * _KEPT)[:, None]
+    return np.asarray(projected * (_NORMS * _KEPT)[:, None], np.float64)
 
 
 def turned(coefficients: ArrayLike, rotation: ArrayLike) -> Floats:
