@@ -52,6 +52,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--assets", type=Path, default=DEFAULT_ASSETS, help="MakeHuman parts")
     parser.add_argument("--panoramas", type=Path, help="folder of .hdr and .exr: light")
     parser.add_argument("--photos", type=Path, help="folder of the background photos")
+    parser.add_argument("--no-faces", action="store_true", help="what is no face, without label")
     parser.add_argument("--sheet", action="store_true", help="draw what is in --out")
     args = parser.parse_args(argv)
     part, _, parts = args.shard.partition("/")
@@ -66,6 +67,7 @@ def _parse(argv: list[str] | None) -> argparse.Namespace:
 def _render(args: argparse.Namespace) -> None:
     from training.synthesis.backgrounds import PHOTO_FOLDER
     from training.synthesis.engine import Engine
+    from training.synthesis.no_faces import NoFaces
     from training.synthesis.shards import Plan, make_shard, shard_path, write_meta, write_shard
 
     plan = Plan(args.count, args.seed, args.part, args.parts)
@@ -73,6 +75,7 @@ def _render(args: argparse.Namespace) -> None:
     engine = Engine(args.assets, args.seed, panoramas=args.panoramas, photos=photos)
     places = engine.panoramas.hashes if engine.panoramas else {}
     write_meta(args.out, plan, engine.renderer.device, places)
+    no_faces = NoFaces(engine) if args.no_faces else None
     for shard in plan.shards():
         path = shard_path(args.out, shard)
         images = plan.images(shard)
@@ -80,7 +83,7 @@ def _render(args: argparse.Namespace) -> None:
             print(f"{path.name}: kept", flush=True)
             continue
         start = time.perf_counter()
-        columns = make_shard(engine, images)
+        columns = make_shard(engine, images, no_faces)
         write_shard(path, columns)
         speed = len(images) / (time.perf_counter() - start)
         found = columns["detected"].mean()

@@ -22,7 +22,7 @@ from training.synthesis.library import load_library
 from training.synthesis.materials import dressed, skin_detail
 from training.synthesis.occluders import SHARE as OCCLUDER_SHARE
 from training.synthesis.occluders import add_occluder
-from training.synthesis.panoramas import Panoramas
+from training.synthesis.panoramas import Panoramas, View
 from training.synthesis.person import Person, sample_person
 from training.synthesis.renderer import Renderer
 from training.synthesis.scene import FRAME_SIZE, Scene, sample_scene
@@ -106,7 +106,7 @@ class Engine:
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
         rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
-        frame = _composite(rgba, self._background(rng, scene))
+        frame = _composite(rgba, self.background(rng, scene.view))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)
             centre = (middle[:2] + middle[2:]) / 2
@@ -129,11 +129,11 @@ class Engine:
             detected=detected,
         )
 
-    def _background(self, rng: np.random.Generator, scene: Scene) -> NDArray[np.uint8]:
+    def background(self, rng: np.random.Generator, view: View | None) -> NDArray[np.uint8]:
         """What is behind the head: the place that lights it, or another picture."""
-        if scene.view is None or self.panoramas is None:
+        if view is None or self.panoramas is None:
             return self._backgrounds.draw(rng, self.frame_size)
-        return self.panoramas.background(scene.view, self.frame_size)
+        return self.panoramas.background(view, self.frame_size)
 
 
 def cut_context(
