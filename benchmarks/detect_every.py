@@ -17,11 +17,12 @@ import cv2
 import numpy as np
 
 from benchmarks.car_video import car_video
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.yunet import YuNet
+from headpose_core.images.image_view import ImageView
 from headpose_core.images.video import VideoReader
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
+from headpose_core.pipeline import HeadPosePipeline, PipelineSettings
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_core.types import Faces, Frame, Image
+from headpose_core.types import Faces, FloatArray, Frame, Image
 
 EVERY = (1, 2, 3, 5, 10)
 SIZE = (640, 524)  # of a camera's image; the video's own 176x144 pixels cost next to nothing
@@ -32,15 +33,16 @@ class CountingYuNet(YuNet):
 
     asked = 0
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, view: ImageView) -> Faces:
         self.asked += 1
-        return super().detect(image)
+        return super().detect(view)
 
 
 def enlarged_video() -> list[Image]:
     """Its 120 images, enlarged to ``SIZE``."""
     images = (image for _, image in VideoReader(car_video()))
-    return [cv2.resize(image, SIZE, interpolation=cv2.INTER_CUBIC) for image in images]
+    cubic = cv2.INTER_CUBIC
+    return [np.asarray(cv2.resize(image, SIZE, interpolation=cubic), np.uint8) for image in images]
 
 
 def measure(images: Sequence[Image], model: HeadPoseModel) -> list[dict[str, float]]:
@@ -49,8 +51,8 @@ def measure(images: Sequence[Image], model: HeadPoseModel) -> list[dict[str, flo
     rows = []
     for every in EVERY:
         detector = CountingYuNet()
-        config = PipelineConfig(max_faces=1, detect_every=every)
-        pipeline = HeadPosePipeline(detector, model, None, config)
+        settings = PipelineSettings(max_faces=1, detect_every=every)
+        pipeline = HeadPosePipeline(detector, model, None, settings)
         frames[every] = [pipeline(image, number / 30) for number, image in enumerate(images)]
         off = np.abs(angles(frames[every]) - angles(frames[1]))
         rows.append(
@@ -65,7 +67,7 @@ def measure(images: Sequence[Image], model: HeadPoseModel) -> list[dict[str, flo
     return rows
 
 
-def angles(frames: Sequence[Frame]) -> np.ndarray:
+def angles(frames: Sequence[Frame]) -> FloatArray:
     """(N, 3) degrees of the one face in each image."""
     return np.array([frame.heads[0].paper_angles_deg for frame in frames])
 

@@ -6,8 +6,9 @@ python -m benchmarks.filter_response --out docs/images/filter.png
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -18,14 +19,14 @@ import tyro
 from matplotlib.axes import Axes
 
 from benchmarks.car_video import car_video
-from headpose_core.faces.detection import YuNet
 from headpose_core.faces.tracking import Tracker
+from headpose_core.faces.yunet import YuNet
 from headpose_core.geometry.orientation_filter import FilterSettings, OrientationFilter
 from headpose_core.geometry.rotation import angles_from_matrix, geodesic_deg, matrix_from_angles
 from headpose_core.images.video import VideoReader
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
+from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_core.types import FloatArray
+from headpose_core.types import FloatArray, Head
 
 GIVEN, FILTERED = "#9aa0a6", "#d1372c"
 COVARIANCE = np.eye(3) * np.radians(3.0) ** 2
@@ -39,9 +40,7 @@ class ResponseConfig:
     rate_hz: float = 30.0
     noise_deg: float = 0.4
     turn_deg_s: float = 200.0
-    min_cutoff_hz: float = 0.7
-    beta: float = 0.05
-    """Hz per degree/s."""
+    filter: FilterSettings = field(default_factory=FilterSettings)
     camera_noise: float = 2.0
     """Grey levels that are added to the picture, other ones in each image."""
 
@@ -86,7 +85,7 @@ def draw_turn(axes: Axes, config: ResponseConfig) -> None:
     given = matrix_from_angles(np.stack([yaw, 0 * yaw, 0 * yaw], axis=1))
     filtered = run(given, config)
     lag = geodesic_deg(given, filtered).max() / config.turn_deg_s * config.rate_hz
-    style = {"marker": "o", "ms": 3.0, "lw": 1.2}
+    style: dict[str, Any] = {"marker": "o", "ms": 3.0, "lw": 1.2}
     axes.plot(t, yaw, color=GIVEN, label="given", **style)
     axes.plot(t, angles_from_matrix(filtered)[:, 0], color=FILTERED, label="filtered", **style)
     title = f"Turn of {config.turn_deg_s:g} degrees/s: {lag:.1f} frames behind at most"
@@ -98,11 +97,9 @@ def draw_picture(axes: Axes, config: ResponseConfig) -> None:
     """The first image of the video, over and over under camera noise, each detected afresh."""
     _, picture = next(iter(VideoReader(car_video())))
     rng, count = np.random.default_rng(0), round(7 * config.rate_hz)
-    settings = FilterSettings(min_cutoff_hz=config.min_cutoff_hz, beta=config.beta)
-    pipeline = HeadPosePipeline(
-        YuNet(), HeadPoseModel.load(device="cpu"), Tracker(), PipelineConfig(filter=settings)
-    )
-    heads = []
+    pipeline = HeadPosePipeline(YuNet(), HeadPoseModel.load(device="cpu"), Tracker())
+    pipeline.filter.settings = config.filter
+    heads: list[Head] = []
     for i in range(count):
         noisy = picture + rng.normal(0.0, config.camera_noise, picture.shape)
         image = np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
@@ -126,11 +123,10 @@ def draw_picture(axes: Axes, config: ResponseConfig) -> None:
 
 def run(rotations: FloatArray, config: ResponseConfig) -> FloatArray:
     """One head (N, 3, 3), image by image."""
-    filter_ = OrientationFilter()
-    settings = FilterSettings(min_cutoff_hz=config.min_cutoff_hz, beta=config.beta)
+    one_euro = OrientationFilter(config.filter)
     return np.array(
         [
-            filter_.update(i / config.rate_hz, ["f1"], [R], [COVARIANCE], settings)[0][0]
+            one_euro.update(i / config.rate_hz, ["f1"], [R], [COVARIANCE])[0][0]
             for i, R in enumerate(rotations)
         ]
     )

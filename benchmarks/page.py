@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from headpose_core.benchmark.stages import FRAME_STAGES, TOTAL
 from headpose_core.benchmark.table import in_words
 
 BEGIN, END = "<!-- figures -->\n", "<!-- end of figures -->\n"
-FRAME_STAGES = ("receive", "convert", "detect", "crop", "infer", "decode", "track", "publish")
 Rows = Sequence[Sequence[object]]
 
 
@@ -66,13 +66,14 @@ def _sections(figures: dict[str, Any]) -> Iterator[str]:
 def _networks(results: Sequence[dict[str, Any]]) -> str:
     """A row for each network on each backend; batches side by side."""
     batches = sorted({r["batch"] for r in results})
-    keys = list(dict.fromkeys((r["model"], r["backend"], r["precision"]) for r in results))
-    found = {(r["model"], r["backend"], r["precision"], r["batch"]): r for r in results}
+    networks: dict[tuple[str, str, str], dict[int, dict[str, Any]]] = {}
+    for r in results:
+        networks.setdefault((r["model"], r["backend"], r["precision"]), {})[r["batch"]] = r
     reference = results[0]["ms_per_face"]
     rows = []
-    for key in keys:
-        times = [found[(*key, batch)]["ms_per_face"] for batch in batches]
-        floor = found[(*key, batches[0])]["floor_ms"]
+    for key, found in networks.items():
+        times = [found[batch]["ms_per_face"] for batch in batches]
+        floor = found[batches[0]]["floor_ms"]
         over = f"{times[0] / floor:.2f}" if floor else "-"
         cells = [f"{ms:.2f}" for ms in times]
         rows.append((*key, *cells, f"{1e3 / min(times):.0f}", f"{reference / times[0]:.1f}", over))
@@ -82,14 +83,15 @@ def _networks(results: Sequence[dict[str, Any]]) -> str:
 
 def _stages(stages: Sequence[dict[str, Any]]) -> str:
     """Milliseconds by stage for each kind of frame, and how far above its floor the whole is."""
-    kinds = list(dict.fromkeys((s["width"], s["height"], s["faces"]) for s in stages))
-    found = {(s["width"], s["height"], s["faces"], s["stage"]): s for s in stages}
+    kinds: dict[tuple[int, int, int], dict[str, dict[str, Any]]] = {}
+    for s in stages:
+        kinds.setdefault((s["width"], s["height"], s["faces"]), {})[s["stage"]] = s
     rows = []
-    for kind in kinds:
-        total = found[(*kind, "total")]
-        cells = [_with_ratio(found[(*kind, stage)]) for stage in FRAME_STAGES]
+    for (width, height, faces), found in kinds.items():
+        total = found[TOTAL]
+        cells = [_with_ratio(found[stage]) for stage in FRAME_STAGES]
         whole = f"{total['ms']:.1f} ({total['ratio']:.1f})"
-        rows.append((f"{kind[0]}x{kind[1]}", kind[2], *cells, whole, f"{total['cpu_ms']:.1f}"))
+        rows.append((f"{width}x{height}", faces, *cells, whole, f"{total['cpu_ms']:.1f}"))
     return "Milliseconds; in brackets how many times its floor.\n\n" + _table(
         ("image", "faces", *FRAME_STAGES, "all", "processor"), rows
     )
@@ -135,9 +137,11 @@ def _latency(figures: dict[str, Any]) -> str:
                 f"{node['memory_mb']:.0f}",
             )
         )
-    heads = ("images", "latency p50 / p95 / p99 [ms]", "over an empty subscriber")
-    heads += ("node, of a core", "empty subscriber", "lost on the way / dropped by the node")
-    heads += ("lost to the empty subscriber", "memory [MB]")
+    heads = (
+        *("images", "latency p50 / p95 / p99 [ms]", "over an empty subscriber"),
+        *("node, of a core", "empty subscriber", "lost on the way / dropped by the node"),
+        *("lost to the empty subscriber", "memory [MB]"),
+    )
     idle = figures["latency"].get("idle")
     told = f"\n\nWithout images: {idle['cpu_percent']:.1f} % of a core." if idle else ""
     return _table(heads, rows) + told

@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.peer_config import ANGLES, PeerConfig, PeerOutput
 from headpose_core.errors import ModelError
 from headpose_core.images.crop import crop_faces, square_boxes
-from headpose_core.images.image_view import AnyImage
+from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import read_model_file
 from headpose_core.onnx_files.sessions import open_session
-from headpose_core.pose.bins import Estimate
+from headpose_core.pose.pose_model import Estimate
 from headpose_core.types import FloatArray
 
 
@@ -48,14 +48,14 @@ class PeerModel:
                 )
             self._sessions.append(open_session(read_model_file(file), threads=threads))
 
-    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, size, size, 3) uint8 RGB; black where they leave the image."""
         corners = np.asarray(boxes, np.float64).reshape(-1, 4)
         centres = (corners[:, :2] + corners[:, 2:]) / 2
         half = (corners[:, 2:] - corners[:, :2]).max(axis=1, keepdims=True) / 2
         half = half * self.config.input.box_scale
         squares = square_boxes(np.hstack([centres - half, centres + half]))
-        return crop_faces(image, squares, self.config.input.size)
+        return crop_faces(view, squares, self.config.input.size)
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Angles (N, 3), yaw, pitch, roll, in degrees of the paper's convention."""
@@ -63,11 +63,16 @@ class PeerModel:
             return np.empty((0, 3), np.float32)
         told = self.config.input
         pixels = crops[..., ::-1] if told.channels == "BGR" else crops
-        tensor = (pixels.astype(np.float32) - np.float32(told.mean)) / np.float32(told.std)
+        mean, std = np.asarray(told.mean, np.float32), np.asarray(told.std, np.float32)
+        tensor = (pixels.astype(np.float32) - mean) / std
         if told.layout == "NCHW":
             tensor = tensor.transpose(0, 3, 1, 2)
         tensor = np.ascontiguousarray(tensor)
-        return np.mean([self._run(session, tensor) for session in self._sessions], axis=0)
+        angles = [self._run(session, tensor) for session in self._sessions]
+        return np.asarray(np.mean(angles, axis=0), np.float32)
+
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Those angles with an unknown spread."""
@@ -86,11 +91,11 @@ class PeerModel:
 
 def _angles(outputs: Sequence[NDArray[np.float32]], told: PeerOutput) -> FloatArray:
     """The paper's angles (N, 3) in degrees."""
-    columns = list(np.moveaxis(outputs[0], 1, 0)) if len(outputs) == 1 else list(outputs)
-    if len(columns) != 3:
+    parts = list(np.moveaxis(outputs[0], 1, 0)) if len(outputs) == 1 else list(outputs)
+    if len(parts) != 3:
         shapes = [output.shape for output in outputs]
         raise ModelError(f"expected one output (N, 3, ...) or three, got {shapes}")
-    columns = [np.asarray(c, np.float64).reshape(len(c), -1) for c in columns]
+    columns = [np.asarray(part, np.float64).reshape(len(part), -1) for part in parts]
     if told.kind == "bins":
         columns = [_expectation(scores, told) for scores in columns]
     angles = np.hstack(columns) * told.signs

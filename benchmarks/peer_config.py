@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -83,14 +84,15 @@ class PeerConfig:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         try:
             import tomli as tomllib
         except ModuleNotFoundError as error:
             raise ModelError("Python 3.10 reads TOML with: pip install tomli") from error
-    return tomllib.loads(path.read_text())
+    table: dict[str, Any] = tomllib.loads(path.read_text())
+    return table
 
 
 def _checked(kind: type[Table], table: Mapping[str, Any], where: str) -> Table:

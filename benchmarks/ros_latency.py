@@ -14,131 +14,31 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
-import signal
-import subprocess
 import sys
-import threading
 import time
 from argparse import RawDescriptionHelpFormatter as RawText
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
-from headpose_ros.msg import HeadPoseArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
 
-from benchmarks.car_video import car_video
-from headpose_core.images.video import VideoReader
-from headpose_ros.images import message_from_image
-from headpose_ros.messages import seconds
-from headpose_ros.qos import newest_only
+from benchmarks.latency_roles import (
+    ALONE,
+    KINDS,
+    NODES,
+    PATIENCE_S,
+    Camera,
+    Kind,
+    NodeListener,
+    in_role,
+    until,
+)
+from benchmarks.processes import Usage, headpose_node, processor_s
 from tools.demo.network import private_network
-
-REPO = Path(__file__).resolve().parents[1]
-SIZES = {"480p": (640, 480), "720p": (1280, 720), "1080p": (1920, 1080)}
-KINDS = [f"{size}{rate}{how}" for how in ("raw", "jpeg") for size in SIZES for rate in (30, 60)]
-PATIENCE_S = 30.0
-NODES, ALONE = "/", "/alone"  # namespaces: the node does not hear what is for the empty subscriber
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What a camera sends: images of a size, so many a second, raw or as JPEG."""
-
-    size: tuple[int, int]
-    rate_hz: int
-    compressed: bool
-
-    @classmethod
-    def read(cls, text: str) -> Kind:
-        """Of a text like 720p30raw. ValueError for another."""
-        found = re.fullmatch(r"(\d+p)(\d+)(raw|jpeg)", text)
-        if not found or found[1] not in SIZES:
-            raise ValueError(f"expected a kind like {', '.join(KINDS[:3])}, got '{text}'")
-        return cls(SIZES[found[1]], int(found[2]), found[3] == "jpeg")
-
-
-class Camera(Node):
-    """Sends the same picture with one face again and again, each time with a new stamp."""
-
-    def __init__(self, kind: Kind, namespace: str) -> None:
-        super().__init__("camera", namespace=namespace)
-        image = cv2.resize(first_picture(), kind.size, interpolation=cv2.INTER_CUBIC)
-        if kind.compressed:
-            _, data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])
-            self._message: Any = CompressedImage(format="jpeg", data=data.tobytes())
-        else:
-            self._message = message_from_image(image, Header())
-            self._message.encoding = "bgr8"  # as most cameras; which colour it is does not matter
-        topic = "image/compressed" if kind.compressed else "image"
-        self._publisher = self.create_publisher(type(self._message), topic, newest_only())
-
-    def send(self) -> None:
-        """An image of now."""
-        self._message.header.stamp = self.get_clock().now().to_msg()
-        self._publisher.publish(self._message)
-
-    def run(self, rate_hz: float, duration_s: float) -> int:
-        """Send for so long, once somebody listens. Returns how many."""
-        until(self._publisher.get_subscription_count, "a subscriber to the images")
-        time.sleep(0.5)
-        count = round(rate_hz * duration_s)
-        start = time.monotonic()
-        for number in range(count):
-            time.sleep(max(start + number / rate_hz - time.monotonic(), 0))
-            self.send()
-        return count
-
-
-class Listener(Node):
-    """Notes how old messages are when they come; `kind` is of messages with a header."""
-
-    def __init__(self, name: str, kind: type, topic: str, qos: Any, namespace: str = "") -> None:
-        super().__init__(name, namespace=namespace)
-        self.ages_ms: list[float] = []
-        self._source = self.create_subscription(kind, topic, self._take, qos)
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
-
-    def serve(self, duration_s: float) -> None:
-        """Take what comes within this time."""
-        end = time.monotonic() + duration_s
-        while (left := end - time.monotonic()) > 0 and rclpy.ok():
-            self._executor.spin_once(timeout_sec=left)
-
-    def _take(self, message: Any) -> None:
-        now = self.get_clock().now().nanoseconds * 1e-9
-        self.ages_ms.append((now - seconds(message.header.stamp)) * 1e3)
-
-
-class NodeListener(Listener):
-    """Hears the heads that the node finds, and what it tells of itself."""
-
-    def __init__(self) -> None:
-        super().__init__("listener", HeadPoseArray, "head_pose", 100)
-        self._facts: dict[str, str] = {}
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._take_diagnostics, 1)
-
-    def facts(self) -> dict[str, str]:
-        """The next diagnostics of the node, which come once a second."""
-        self._facts = {}
-        until(lambda: self.serve(0.05) or self._facts, "diagnostics of the node")
-        return self._facts
-
-    def _take_diagnostics(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            self._facts = {pair.key: pair.value for pair in status.values}
 
 
 @dataclass(frozen=True)
@@ -167,8 +67,9 @@ class Measured:
     ) -> Measured:
         """Of the ages of what arrived, and of the process that took ``cpu`` percent meanwhile."""
         ages = np.percentile(ages_ms, (50, 95, 99)) if len(ages_ms) else np.full(3, np.nan)
+        p50, p95, p99 = map(float, ages)
         counts = (sent, len(ages_ms), sent - came, dropped)
-        return cls(*counts, *ages.tolist(), cpu, memory_mb(pid))
+        return cls(*counts, p50, p95, p99, cpu, Usage.of(pid).memory_mb)
 
 
 def measure_start(options: Sequence[str]) -> dict[str, Any]:
@@ -185,11 +86,11 @@ def measure_start(options: Sequence[str]) -> dict[str, Any]:
         return len(listener.ages_ms)
 
     start = time.monotonic()
-    with headpose_node("raw", options) as pid:
+    with headpose_node(*transport_options("raw"), *options) as node:
         until(heads, "heads of the node")
         first_pose_s = time.monotonic() - start
         until(lambda: heads() >= 60, "60 heads of the node")
-        measured = {"first_pose_s": first_pose_s, "rss_mb": memory_mb(pid)}
+        measured = {"first_pose_s": first_pose_s, "rss_mb": Usage.of(node.pid).memory_mb}
         facts = listener.facts()
     until(lambda: not listener.count_subscribers("image"), "the node to be gone")
     camera.destroy_node()
@@ -202,11 +103,11 @@ def measure_node(pid: int, listener: NodeListener, kind: str, duration_s: float)
     earlier = listener.facts()
     listener.ages_ms.clear()
     before = processor_s(pid)
-    with child("camera", kind, str(duration_s), NODES) as camera:
-        while camera.poll() is None:
+    with in_role("camera", kind, str(duration_s), NODES) as camera:
+        while camera.process.poll() is None:
             listener.serve(0.2)
         listener.serve(0.5)
-        sent = int(camera.stdout.read())
+        sent = int(camera.out.read())
     cpu = 100 * (processor_s(pid) - before) / duration_s
     later = listener.facts()
     came, dropped = (int(later[k]) - int(earlier[k]) for k in ("images_in", "images_dropped"))
@@ -215,17 +116,18 @@ def measure_node(pid: int, listener: NodeListener, kind: str, duration_s: float)
 
 def measure_empty(kind: str, duration_s: float) -> Measured:
     """A camera against a subscriber that does nothing but look at the clock."""
-    with child("empty", kind) as empty:
-        empty.stdout.readline()  # it listens
-        before = processor_s(empty.pid)
-        with child("camera", kind, str(duration_s), ALONE) as camera:
-            sent = int(camera.communicate(timeout=PATIENCE_S + duration_s)[0])
+    with in_role("empty", kind) as empty:
+        empty.out.readline()  # it listens
+        pid = empty.process.pid
+        before = processor_s(pid)
+        with in_role("camera", kind, str(duration_s), ALONE) as camera:
+            sent = int(camera.process.communicate(timeout=PATIENCE_S + duration_s)[0])
         time.sleep(0.5)
-        cpu = 100 * (processor_s(empty.pid) - before) / duration_s
-        empty.stdin.write("\n")
-        empty.stdin.flush()
-        ages_ms = json.loads(empty.stdout.readline())
-        return Measured.of(sent, len(ages_ms), 0, ages_ms, cpu, empty.pid)
+        cpu = 100 * (processor_s(pid) - before) / duration_s
+        empty.into.write("\n")
+        empty.into.flush()
+        ages_ms = json.loads(empty.out.readline())
+        return Measured.of(sent, len(ages_ms), 0, ages_ms, cpu, pid)
 
 
 def run_all(kinds: Sequence[str], duration_s: float, options: Sequence[str]) -> dict[str, Any]:
@@ -237,18 +139,25 @@ def run_all(kinds: Sequence[str], duration_s: float, options: Sequence[str]) -> 
             continue
         listener = NodeListener()
         images = "image" if transport == "raw" else "image/compressed"
-        with headpose_node(transport, options) as pid:
+        with headpose_node(*transport_options(transport), *options) as node:
             until(partial(listener.count_subscribers, images), "the node to be active")
             if transport == "raw":
-                before = processor_s(pid)
+                before = processor_s(node.pid)
                 time.sleep(duration_s)
-                found["idle"] = {"cpu_percent": 100 * (processor_s(pid) - before) / duration_s}
+                used_s = processor_s(node.pid) - before
+                found["idle"] = {"cpu_percent": 100 * used_s / duration_s}
             for kind in chosen:
-                found[kind] = {"node": asdict(measure_node(pid, listener, kind, duration_s))}
+                measured = measure_node(node.pid, listener, kind, duration_s)
+                found[kind] = {"node": asdict(measured)}
                 found[kind]["empty"] = asdict(measure_empty(kind, duration_s))
                 print(line(kind, found[kind]), flush=True)
         listener.destroy_node()
     return found
+
+
+def transport_options(transport: str) -> list[str]:
+    """Of the node, for raw or compressed images."""
+    return ["-p", f"image_transport:={transport}"]
 
 
 def line(kind: str, told: dict[str, Any]) -> str:
@@ -264,83 +173,8 @@ def line(kind: str, told: dict[str, Any]) -> str:
     )
 
 
-@contextmanager
-def headpose_node(transport: str, options: Sequence[str]) -> Iterator[int]:
-    """The node as a process; gives its id."""
-    command = [sys.executable, "-m", "headpose_ros.headpose_node", "--ros-args"]
-    command += ["-p", f"image_transport:={transport}", *options]
-    with subprocess.Popen(command, cwd=REPO) as node:
-        try:
-            yield node.pid
-        finally:
-            node.send_signal(signal.SIGINT)
-
-
-@contextmanager
-def child(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """This program in another role."""
-    command = [sys.executable, "-m", "benchmarks.ros_latency", *arguments]
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=REPO, stdin=pipe, stdout=pipe, text=True) as process:
-        try:
-            yield process
-            process.wait(PATIENCE_S)  # a participant that is killed disturbs the others for long
-        finally:
-            process.kill()
-
-
-def play_camera(kind: Kind, duration_s: float, namespace: str) -> None:
-    """The role of the camera: prints how many images it sent."""
-    print(Camera(kind, namespace).run(kind.rate_hz, duration_s), flush=True)
-
-
-def play_empty(kind: Kind) -> None:
-    """The role of the subscriber that does nothing: prints the ages of all images when told to."""
-    topic = ("image/compressed", CompressedImage) if kind.compressed else ("image", Image)
-    listener = Listener("empty", topic[1], topic[0], newest_only(), ALONE)
-    thread = threading.Thread(target=sys.stdin.readline)
-    thread.start()
-    print("listening", flush=True)
-    while thread.is_alive():
-        listener.serve(0.2)
-    print(json.dumps(listener.ages_ms), flush=True)
-
-
-def first_picture() -> np.ndarray:
-    """The first image of the video, (H, W, 3) uint8 RGB."""
-    return next(image for _, image in VideoReader(car_video()))
-
-
-def until(condition: Callable[[], Any], what: str) -> None:
-    """Wait until it holds. Raises RuntimeError when it does not for long."""
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise RuntimeError(f"expected {what} within {PATIENCE_S:.0f} s, nothing came")
-        time.sleep(0.02)
-
-
-def processor_s(pid: int) -> float:
-    """Processor time that a process has used, in seconds."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    """The memory that a process holds, in 1e6 bytes."""
-    text = Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) * 1024 / 1e6
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Command line; with a role in front, one of the other processes."""
-    given = list(sys.argv[1:] if argv is None else argv)
-    if given and given[0] in ("camera", "empty"):
-        rclpy.init(args=[])
-        kind = Kind.read(given[1])
-        play_empty(kind) if given[0] == "empty" else play_camera(kind, float(given[2]), given[3])
-        rclpy.shutdown()
-        return 0
+    """Command line. Returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=RawText)
     parser.add_argument("--seconds", type=float, default=5.0, help="of each run (default 5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="for the figures")
@@ -348,12 +182,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--parameters", nargs="+", default=[], metavar="NAME:=VALUE", help="of the node"
     )
-    args = parser.parse_args(given)
+    args = parser.parse_args(argv)
     for kind in args.kinds:
         Kind.read(kind)
     os.environ.update(private_network())
     rclpy.init(args=[])
-    options = [word for given in args.parameters for word in ("-p", given)]
+    options = [word for one in args.parameters for word in ("-p", one)]
     found = run_all(args.kinds, args.seconds, options)
     start = found["start"]
     print(

@@ -20,18 +20,21 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.page import write_page, write_plot
+from benchmarks.processes import REPOSITORY
 from headpose_core.benchmark.first_pose import first_pose
+from headpose_core.output_files import atomic_write
 from headpose_core.pose.shipped import model_path
 
-REPO = Path(__file__).resolve().parents[1]
-PEER = REPO / "benchmarks" / "peers" / "fsanet.toml"
+PEER = REPOSITORY / "benchmarks" / "peers" / "fsanet.toml"
 MODELS = ("ehpnet_resnet18", "ehpnet_resnet18_int8", "ehpnet_lite", "ehpnet_lite_int8")
 
 
 def run(*arguments: object, into: Path | None = None) -> None:
     """A module in a process of its own, as a user would run it."""
     command = [sys.executable, "-m", *map(str, arguments)]
-    done = subprocess.run(command, cwd=REPO, check=True, stdout=subprocess.PIPE if into else None)
+    done = subprocess.run(
+        command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE if into else None
+    )
     if into:
         into.write_bytes(done.stdout)
 
@@ -82,15 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     out = args.out.resolve()
     for name, make in steps(args.peer_files).items():
         if not (out / name).is_file():
-            start, unfinished = time.monotonic(), out / f"{name}.part"
-            make(unfinished)
-            unfinished.replace(out / name)
+            start = time.monotonic()
+            with atomic_write(out / name) as unfinished:
+                make(unfinished)
             print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
     if args.accuracy:
         shutil.copyfile(args.accuracy, out / "accuracy.json")
     figures: dict[str, Any] = {p.stem: json.loads(p.read_text()) for p in out.glob("*.json")}
-    write_plot(figures, REPO / "docs" / "images" / "performance.png")
-    write_page(figures, REPO / "docs" / "performance.md")
+    write_plot(figures, REPOSITORY / "docs" / "images" / "performance.png")
+    write_page(figures, REPOSITORY / "docs" / "performance.md")
     return 0
 
 

@@ -18,18 +18,15 @@ import json
 import os
 import signal
 import statistics
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from headpose_ros.msg import HeadPoseArray
-from numpy.typing import NDArray
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -38,94 +35,17 @@ from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 
 from benchmarks.car_video import car_video
+from benchmarks.processes import Usage, headpose_node
+from benchmarks.soak_result import SAMPLES, Result, Settings
 from headpose_core.images.video import VideoReader
+from headpose_core.types import Image as Picture
 from headpose_ros.images import message_from_image
-from tools.demo.network import end_in_peace, private_network
+from tools.demo.network import private_network
 
-MOST_GROWTH = 0.03
 _START_S = 120.0  # for the node to load its networks
 _REST_S = 30.0  # for the last answers
 _PATIENCE_S = 5.0  # for an answer; later it was lost
-_SAMPLES = 10  # of memory, a second apart, whose median counts
 _FIRST_STAMP_S = 1000
-
-
-@dataclass(frozen=True)
-class Settings:
-    """paced: each image waits for the answer to the one before, on a machine that has other things
-    to do. settle_s: after so long memory counts. model: of the node; "" is the one shipped."""
-
-    seconds: float = 1200.0
-    settle_s: float = 60.0
-    rate_hz: float = 30.0
-    paced: bool = False
-    model: str = ""
-
-    def __post_init__(self) -> None:
-        if not _SAMPLES <= self.settle_s <= self.seconds - _SAMPLES:
-            raise ValueError(
-                f"expected {_SAMPLES} s or more until the node has settled and after that, got "
-                f"{self.settle_s:g} of {self.seconds:g} s"
-            )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """Of the node's process."""
-
-    memory_mb: float
-    threads: int
-    open_files: int
-
-
-@dataclass(frozen=True)
-class Result:
-    """Counts are of images. lost: sent, but never came to the node. ids: how many images each face
-    was in. settled, end: medians of the samples. problems: why it failed."""
-
-    settings: Settings
-    sent: int
-    lost: int
-    dropped: int
-    failed: int
-    answered: int
-    without_face: int
-    ids: dict[str, int]
-    settled: Sample
-    end: Sample
-    exit_status: int
-
-    @property
-    def growth(self) -> float:
-        return self.end.memory_mb / self.settled.memory_mb - 1
-
-    @property
-    def problems(self) -> list[str]:
-        """Why the run did not pass."""
-        checks = {
-            f"memory changed by more than {MOST_GROWTH:.0%}": abs(self.growth) > MOST_GROWTH,
-            "images were lost on the way to the node": self.lost,
-            "the node did not answer each image": self.answered != self.sent - self.lost,
-            "the face did not keep one id": len(self.ids) != 1,
-            f"the node ended with status {self.exit_status}": self.exit_status,
-        }
-        return [problem for problem, found in checks.items() if found]
-
-    def line(self) -> str:
-        """The verdict."""
-        settings = self.settings
-        facts = [
-            f"{settings.seconds:.0f} s at {settings.rate_hz:g} Hz{' paced' * settings.paced}",
-            f"{self.sent} images sent, {self.lost} lost on the way, {self.dropped} dropped, "
-            f"{self.failed} failed, {self.answered} answered, {self.without_face} without a face",
-            f"ids {self.ids}",
-            f"memory {self.settled.memory_mb:.1f} -> {self.end.memory_mb:.1f} MB "
-            f"({self.growth:+.1%})",
-            f"threads {self.settled.threads} -> {self.end.threads}",
-            f"open files {self.settled.open_files} -> {self.end.open_files}",
-        ]
-        verdict = f"FAILED: {'; '.join(self.problems)}" if self.problems else "passed"
-        return f"soak {verdict} ({'; '.join(facts)})"
 
 
 class Loop(Node):
@@ -134,9 +54,7 @@ class Loop(Node):
     The stamps go on over the loops, as those of a camera.
     """
 
-    def __init__(
-        self, images: list[NDArray[np.uint8]], settings: Settings, context: Context
-    ) -> None:
+    def __init__(self, images: list[Picture], settings: Settings, context: Context) -> None:
         super().__init__("soak", namespace="/soak", context=context)
         self._images, self._settings = images, settings
         self.sent = self.answered = self.without_face = 0
@@ -144,9 +62,9 @@ class Loop(Node):
         self.values: dict[str, str] = {}
         self._wait_until = 0.0
         self._image = self.create_publisher(Image, "image", 5)
-        everything = QoSProfile(depth=1000)
-        self.create_subscription(HeadPoseArray, "head_pose", self._on_heads, everything)
-        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, everything)
+        qos = QoSProfile(depth=1000)  # nothing is lost here
+        self.create_subscription(HeadPoseArray, "head_pose", self._on_heads, qos)
+        self.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, qos)
 
     def is_ready(self) -> bool:
         """Whether the node hears this one and is heard by it."""
@@ -201,33 +119,31 @@ def soak(video: Path, settings: Settings, context: Context) -> Result:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(loop)
     parameters = ["-p", f"model:={settings.model}"] if settings.model else []
-    command = [sys.executable, "-m", "headpose_ros.headpose_node", "--ros-args"]
-    node = subprocess.Popen([*command, "-r", "__ns:=/soak", *parameters], stdin=subprocess.DEVNULL)
+    with headpose_node("-r", "__ns:=/soak", *parameters) as node:
 
-    def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
-        end = time.monotonic() + seconds
-        while not (done := until()) and (left := end - time.monotonic()) > 0:
-            executor.spin_once(timeout_sec=min(left, 0.1))
-            if node.poll() is not None:
-                raise RuntimeError(f"the node ended by itself with status {node.returncode}")
-        return done
+        def spin(seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+            end = time.monotonic() + seconds
+            while not (done := until()) and (left := end - time.monotonic()) > 0:
+                executor.spin_once(timeout_sec=min(left, 0.1))
+                if node.poll() is not None:
+                    raise RuntimeError(f"the node ended by itself with status {node.returncode}")
+            return done
 
-    try:
-        if not spin(_START_S, loop.is_ready):
-            raise RuntimeError(f"the node was not ready after {_START_S:.0f} s: {loop.values}")
-        loop.play()
-        spin(settings.settle_s - _SAMPLES)
-        settled = watch(node.pid, spin)
-        spin(settings.seconds - settings.settle_s - _SAMPLES)
-        end = watch(node.pid, spin)
-        loop.stop()
-        spin(_REST_S, loop.is_answered)
-        node.send_signal(signal.SIGINT)
-        status = node.wait(60)
-    finally:
-        end_in_peace(node)
-        executor.shutdown()
-        loop.destroy_node()
+        try:
+            if not spin(_START_S, loop.is_ready):
+                raise RuntimeError(f"the node was not ready after {_START_S:.0f} s: {loop.values}")
+            loop.play()
+            spin(settings.settle_s - SAMPLES)
+            settled = watch(node.pid, spin)
+            spin(settings.seconds - settings.settle_s - SAMPLES)
+            end = watch(node.pid, spin)
+            loop.stop()
+            spin(_REST_S, loop.is_answered)
+            node.send_signal(signal.SIGINT)
+            status = node.wait(60)
+        finally:
+            executor.shutdown()
+            loop.destroy_node()
     return Result(
         settings=settings,
         sent=loop.sent,
@@ -243,25 +159,17 @@ def soak(video: Path, settings: Settings, context: Context) -> Result:
     )
 
 
-def watch(pid: int, spin: Callable[[float], bool]) -> Sample:
+def watch(pid: int, spin: Callable[[float], bool]) -> Usage:
     """The medians of samples that are a second apart."""
     samples = []
-    for _ in range(_SAMPLES):
+    for _ in range(SAMPLES):
         spin(1.0)
-        samples.append(sample(pid))
-    return Sample(
+        samples.append(Usage.of(pid))
+    return Usage(
         statistics.median(s.memory_mb for s in samples),
         statistics.median_low(s.threads for s in samples),
         statistics.median_low(s.open_files for s in samples),
     )
-
-
-def sample(pid: int) -> Sample:
-    """Of a process, now."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    values = dict(line.split(":\t", 1) for line in status.splitlines())
-    files = os.listdir(f"/proc/{pid}/fd")  # noqa: PTH208 (Path would look at each)
-    return Sample(int(values["VmRSS"].split()[0]) / 1024, int(values["Threads"]), len(files))
 
 
 def main() -> int:

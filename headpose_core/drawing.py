@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Heads drawn on their image: box, axes, one-sigma of the nose's direction, id and angles.
+"""Heads drawn on their image: box, axes, one-sigma of the nose's direction, id and direction.
 
 The axes are those of REP-103 in RViz's colours: x red out of the face, y green to the person's
 left, z blue to the crown. They are drawn about the viewing ray, as one sees them.
@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from headpose_core.geometry.direction import Direction
 from headpose_core.geometry.rotation import BODY_TO_OPTICAL
 from headpose_core.images.image_view import check_image
 from headpose_core.types import FloatArray, Head, Image
@@ -31,10 +32,10 @@ def draw_heads(
 ) -> Image:
     """An annotated copy of an image.
 
-    image: (H, W, 3) uint8 RGB. heads: of this image, drawn last first so that the largest, which
-    comes first in a ``Frame``, lies on top. zoom: enlarges the copy, so that there is room for
-    text on small images; ``readable_zoom`` suggests one. caption: ASCII for the lower left corner,
-    shrunk where the image is narrower. Amber marks an extrapolated pose.
+    image: (H, W, 3) uint8 RGB. heads: of this image, drawn last first so that the most prominent,
+    which comes first in a ``Frame``, lies on top. zoom: enlarges the copy, so that there is room
+    for text on small images; ``readable_zoom`` suggests one. caption: ASCII for the lower left
+    corner, shrunk where the image is narrower. Amber marks an extrapolated pose.
     """
     check_image(image)
     if not zoom > 0.0:
@@ -118,15 +119,14 @@ def _draw_corners(
 
 
 def _draw_label(canvas: Image, head: Head, box: FloatArray, colour: tuple[int, int, int]) -> None:
-    """Id and angles above the box, or below where there is no room, kept inside the image.
+    """Id and direction above the box, or below where there is no room, kept inside the image.
 
     Where the line would cover the neighbours of a small face, the id has to do.
     """
     height, width = canvas.shape[:2]
     capital = float(np.clip(0.07 * (box[3] - box[1]), 8.0, max(8.0, height / 36)))
     scale, stroke = capital / _FONT_CAPITAL_PX, max(1, round(capital / 9))
-    yaw, pitch, roll = (round(float(angle)) for angle in head.paper_angles_deg)
-    text = f"{head.face_id}  yaw {yaw:+d}  pitch {pitch:+d}  roll {roll:+d}".lstrip()
+    text = f"{head.face_id}  {Direction.of(head.rotation)}".lstrip()
     if _text_width(text, scale, stroke) > min(_LABEL_PER_BOX * (box[2] - box[0]), width):
         text = head.face_id
     if not text:

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.faces.face_detector import FaceDetector
+from headpose_core.faces.face_tracker import UNTRACKED, FaceTracker, Track
 from headpose_core.faces.following import FaceFollower
-from headpose_core.faces.tracking import UNTRACKED, Track, Tracker
 from headpose_core.geometry.camera_model import (
     FaceRays,
     is_calibrated,
@@ -24,18 +24,21 @@ from headpose_core.geometry.orientation_filter import OrientationFilter
 from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
 from headpose_core.images.image_view import ImageView, as_view
 from headpose_core.pose.pose_model import Estimate, PoseModel
+from headpose_core.pose.upright import UprightSearch
 from headpose_core.settings import Settings, setting
 from headpose_core.types import Camera, Faces, FloatArray, Frame, Head, Image
 
 # Keys of ``Frame.timings_ms``, in the order in which an image goes through them.
-STAGES = ("detect", "crop", "infer", "decode", "track", "locate")
+STAGES = ("detect", "track", "crop", "infer", "decode", "locate")
 
 
 @dataclass(frozen=True)
 class PipelineSettings(Settings):
     """Settings of the pipeline itself; detector, tracker and filter have their own."""
 
-    max_faces: int = setting(8, "Faces per image; the largest ones are kept.", limits=(1, 1000))
+    max_faces: int = setting(
+        8, "Faces per image; large, certain and known ones are kept.", limits=(1, 1000)
+    )
     detect_every: int = setting(
         1,
         "Detect in one image of so many and follow the faces between; new ones come later.",
@@ -46,7 +49,7 @@ class PipelineSettings(Settings):
     )
     face_height_m: float = setting(
         0.19,
-        "Chin to hairline of an average face, for the distance.",
+        "Chin to hairline of an average face; the distance follows from it.",
         unit="m",
         limits=(0.05, 1.0),
     )
@@ -65,7 +68,7 @@ class HeadPosePipeline:
         self,
         detector: FaceDetector,
         model: PoseModel,
-        tracker: Tracker | None = None,
+        tracker: FaceTracker | None = None,
         settings: PipelineSettings | None = None,
     ) -> None:
         self.detector = detector
@@ -74,11 +77,13 @@ class HeadPosePipeline:
         self.settings = settings or PipelineSettings()
         self.filter = OrientationFilter()
         self._follower = FaceFollower()
+        self._upright = UprightSearch()
         self._last: _Circumstances | None = None
 
     def reset(self) -> None:
         """Forget all faces: the next image is detected in, and its faces have new ids."""
         self._follower.reset()
+        self._upright.reset()
         if self.tracker:
             self.tracker.reset()
 
@@ -102,53 +107,62 @@ class HeadPosePipeline:
         with clock.stage("detect"):
             every, max_faces = settings.detect_every, settings.max_faces
             faces = self._follower.find(self.detector, view, every, max_faces)
+        with clock.stage("track"):
+            tracks = self._track(stamp_s, faces)
+            ids = [track.face_id for track in tracks]
         with clock.stage("crop"):
             crops = self.model.crop(view, faces.boxes)
         with clock.stage("infer"):
-            outputs = self.model.infer(crops)
+            first_turn = self.detector.settings.image_turn // 90
+            outputs, quarters = self._upright.infer(self.model, crops, ids, stamp_s, first_turn)
         with clock.stage("decode"):
-            estimate = self.model.decode(outputs)
-        with clock.stage("track"):
-            rays = FaceRays.of(camera, faces.boxes)
-            tracked = self._track(stamp_s, faces, estimate, self._turn(rays), camera_orientation)
+            estimate = self.model.decode(outputs).turned_back(quarters)
         with clock.stage("locate"):
-            heads = self._locate(faces, estimate, tracked, rays)
+            rays = FaceRays.of(camera, faces.boxes)
+            oriented = self._orient(stamp_s, ids, estimate, rays, camera_orientation)
+            heads = self._locate(faces, tracks, estimate, oriented, rays)
         return Frame(stamp_s, heads, clock.times_ms)
 
-    def _turn(self, rays: FaceRays) -> FloatArray:
-        """R_ray (N, 3, 3), the identity where orientations are not corrected."""
-        if rays.known and self.settings.perspective_correction:
-            return rays.rotations
-        return np.broadcast_to(np.eye(3), rays.rotations.shape)
+    def _track(self, stamp_s: float, faces: Faces) -> Sequence[Track]:
+        """Which face is which."""
+        if self.tracker is None:
+            return [UNTRACKED] * len(faces)
+        return self.tracker.update(stamp_s, faces.boxes)
 
-    def _track(
+    def _orient(
         self,
         stamp_s: float,
-        faces: Faces,
+        ids: Sequence[str],
         estimate: Estimate,
-        R_ray: FloatArray,
+        rays: FaceRays,
         camera_orientation: FloatArray | None,
-    ) -> _Tracked:
-        """Which face is which, and its orientation in the optical frame, filtered."""
-        orientations = R_ray @ matrix_from_angles(estimate.mean_deg)
+    ) -> _Oriented:
+        """Orientations in the optical frame, filtered along the tracks."""
+        corrected = rays.known and self.settings.perspective_correction
+        rotations = matrix_from_angles(estimate.mean_deg)
+        R_ray = rays.rotations if corrected else np.broadcast_to(np.eye(3), rotations.shape)
         covariances = orientation_covariance(estimate.mean_deg, estimate.std_deg)
         covariances = R_ray @ covariances @ _transposed(R_ray)
         if self.tracker is None:
-            return _Tracked([UNTRACKED] * len(faces), R_ray, orientations, covariances)
-        tracks = self.tracker.update(stamp_s, faces.boxes)
-        ids = [track.face_id for track in tracks]
-        filtered = self.filter.update(stamp_s, ids, orientations, covariances, camera_orientation)
-        return _Tracked(tracks, R_ray, *filtered)
+            return _Oriented(corrected, R_ray, R_ray @ rotations, covariances)
+        self._upright.follow(ids, rotations)
+        given = R_ray @ rotations, covariances
+        filtered = self.filter.update(stamp_s, ids, *given, camera_orientation)
+        return _Oriented(corrected, R_ray, *filtered)
 
     def _locate(
-        self, faces: Faces, estimate: Estimate, tracked: _Tracked, rays: FaceRays
+        self,
+        faces: Faces,
+        tracks: Sequence[Track],
+        estimate: Estimate,
+        oriented: _Oriented,
+        rays: FaceRays,
     ) -> tuple[Head, ...]:
         """The heads, with their positions where the camera is calibrated."""
-        rotations = _transposed(tracked.R_ray) @ tracked.orientations
+        rotations = _transposed(oriented.R_ray) @ oriented.orientations
         positions, position_covariances = sellion_positions(
             rays, rotations, self.settings.face_height_m
         )
-        corrected = rays.known and self.settings.perspective_correction
         return tuple(
             Head(
                 box=faces.boxes[i],
@@ -157,16 +171,16 @@ class HeadPosePipeline:
                 std_deg=estimate.std_deg[i],
                 extrapolated=bool(estimate.extrapolated[i]),
                 rotation=rotations[i],
-                ray_rotation=tracked.R_ray[i],
-                covariance=tracked.covariances[i],
+                ray_rotation=oriented.R_ray[i],
+                covariance=oriented.covariances[i],
                 position=positions[i],
                 position_covariance=position_covariances[i],
-                perspective_corrected=corrected,
+                perspective_corrected=oriented.corrected,
                 face_id=track.face_id,
                 track_age=track.age,
                 confirmed=track.confirmed,
             )
-            for i, track in enumerate(tracked.tracks)
+            for i, track in enumerate(tracks)
         )
 
     def _reset_what_changed(
@@ -208,10 +222,11 @@ class _Circumstances:
 
 
 @dataclass(frozen=True)
-class _Tracked:
-    """N heads: ``R_ray``, ``orientations`` and ``covariances`` are (N, 3, 3), optical frame."""
+class _Oriented:
+    """N heads: ``R_ray``, ``orientations`` and ``covariances`` are (N, 3, 3), optical frame.
+    corrected: whether R_ray holds the viewing ray, or is the identity."""
 
-    tracks: Sequence[Track]
+    corrected: bool
     R_ray: FloatArray
     orientations: FloatArray
     covariances: FloatArray

@@ -11,7 +11,6 @@ documentation are made from these classes.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -20,7 +19,8 @@ from typing import Any
 class Setting:
     """One field. name: in the class. default: bool, int or float. words: what it does.
 
-    unit: "" for none. limits: smallest and largest value of a number.
+    unit: "" for none. limits: smallest and largest value of a number. step: between the values of
+    a whole number.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Setting:
     words: str
     unit: str
     limits: tuple[float, float] | None
+    step: int
 
     @property
     def plain_name(self) -> str:
@@ -37,24 +38,31 @@ class Setting:
     def problem(self, value: Any) -> str:
         """Why a value is refused; "" when it is taken."""
         if self.limits is None:
-            return "" if isinstance(value, bool) else f"{self.name}: expected true or false"
-        low, high = self.limits
-        unit = f" {self.unit}" if self.unit else ""
-        number = isinstance(value, (int, float)) and math.isfinite(value)
-        if number and low <= value <= high and (value == int(value) or not self._is_whole()):
-            return ""
-        kind = "a whole number" if self._is_whole() else "a number"
-        return f"{self.name}: expected {kind} from {low:g} to {high:g}{unit}, got {value!r}"
-
-    def _is_whole(self) -> bool:
-        return isinstance(self.default, int)
+            good, expected = isinstance(value, bool), "true or false"
+        else:
+            low, high = self.limits
+            whole = isinstance(self.default, int)
+            kinds = int if whole else (int, float)
+            number = isinstance(value, kinds) and not isinstance(value, bool)
+            good = number and low <= value <= high  # NaN is in no range
+            good = good and not (whole and (value - low) % self.step)
+            unit = f" {self.unit}" if self.unit else ""
+            steps = f" in steps of {self.step}" if self.step > 1 else ""
+            expected = f"a {'whole ' * whole}number from {low:g} to {high:g}{unit}{steps}"
+        return "" if good else f"{self.name}: expected {expected}, got {value!r}"
 
 
 def setting(
-    default: Any, words: str, *, unit: str = "", limits: tuple[float, float] | None = None
+    default: Any,
+    words: str,
+    *,
+    unit: str = "",
+    limits: tuple[float, float] | None = None,
+    step: int = 1,
 ) -> Any:
     """A field of a ``Settings`` class; numbers need ``limits``."""
-    return field(default=default, metadata={"words": words, "unit": unit, "limits": limits})
+    facts = {"words": words, "unit": unit, "limits": limits, "step": step}
+    return field(default=default, metadata=facts)
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,6 @@ class Faces:
         keypoints = None if self.keypoints is None else self.keypoints[keep]
         return Faces(self.boxes[keep], self.scores[keep], keypoints)
 
-    def largest(self, count: int) -> Faces:
-        """The ``count`` faces with the largest boxes, largest first."""
-        sides = self.boxes[:, 2:] - self.boxes[:, :2]
-        return self[np.argsort(-sides.prod(axis=1), kind="stable")[:count]]
-
 
 @dataclass(frozen=True)
 class Camera:
@@ -108,7 +103,7 @@ class Frame:
     """All heads of one image.
 
     stamp_s: the image's own time in seconds.
-    heads: the largest face first.
+    heads: the most prominent first, see ``faces.prominence``.
     timings_ms: what each stage of the pipeline took, in their order.
     """
 

@@ -23,7 +23,7 @@ from headpose_ros.images import message_from_image
 from headpose_ros.qos import overridable
 
 CROPPED_SIZE = 128
-_GONE_S = 1.0  # after which the topics of a face that is not seen are taken away
+_LOST_S = 1.0  # after which the topics of a face that is not seen are taken away
 
 
 @dataclass
@@ -59,7 +59,7 @@ class HriOutputs:
     def publish(self, frame: Frame, view: ImageView, header: Header) -> None:
         """Send the confirmed heads in an image under its own `header`."""
         heads = [head for head in frame.heads if head.confirmed]
-        self._forget_the_gone(frame.stamp_s)
+        self._end_lost_faces(frame.stamp_s)
         for head in heads:
             face = self._faces.get(head.face_id) or self._begin(head.face_id)
             face.seen_s = frame.stamp_s
@@ -67,11 +67,11 @@ class HriOutputs:
             if face.cropped.get_subscription_count():
                 cropped = crop_faces(view, square_boxes(head.box), CROPPED_SIZE)[0]
                 face.cropped.publish(message_from_image(cropped, header))
-        self._tell(header, [head.face_id for head in heads])
+        self._publish_tracked(header, [head.face_id for head in heads])
 
     def clear(self, header: Header) -> None:
         """No face is tracked any more."""
-        self._tell(header, [])
+        self._publish_tracked(header, [])
         for face_id in list(self._faces):
             self._end(face_id)
 
@@ -80,7 +80,7 @@ class HriOutputs:
             self._end(face_id)
         self._node.destroy_publisher(self._tracked)
 
-    def _tell(self, header: Header, ids: list[str]) -> None:
+    def _publish_tracked(self, header: Header, ids: list[str]) -> None:
         self._tracked.publish(self._msg.IdsList(header=header, ids=ids))
 
     def _roi(self, head: Head, view: ImageView, header: Header) -> Any:
@@ -105,7 +105,7 @@ class HriOutputs:
         self._node.destroy_publisher(face.roi)
         self._node.destroy_publisher(face.cropped)
 
-    def _forget_the_gone(self, stamp_s: float) -> None:
-        gone = [k for k, face in self._faces.items() if not 0 <= stamp_s - face.seen_s <= _GONE_S]
-        for face_id in gone:
+    def _end_lost_faces(self, stamp_s: float) -> None:
+        lost = [k for k, face in self._faces.items() if not 0 <= stamp_s - face.seen_s <= _LOST_S]
+        for face_id in lost:
             self._end(face_id)

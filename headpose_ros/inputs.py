@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
@@ -18,7 +18,7 @@ from headpose_ros.health import Health
 from headpose_ros.parameters import Parameters
 from headpose_ros.qos import newest_only, overridable
 
-Picture = Image | CompressedImage
+ImageMessage: TypeAlias = Image | CompressedImage
 
 
 class Inputs:
@@ -34,7 +34,7 @@ class Inputs:
         parameters: Parameters,
         health: Health,
         transport: str,
-        on_image: Callable[[Picture], None],
+        on_image: Callable[[ImageMessage], None],
         on_camera_info: Callable[[CameraInfo], None],
     ) -> None:
         self._node, self._parameters, self._health = node, parameters, health
@@ -50,7 +50,7 @@ class Inputs:
 
     @property
     def image_topic(self) -> str:
-        return self._subscriptions[-1].topic_name
+        return str(self._subscriptions[-1].topic_name)
 
     def facts(self) -> dict[str, Any]:
         """For the diagnostics: nobody may publish there, or what is published may be lost."""
@@ -83,7 +83,7 @@ class Inputs:
                 problems.append(f"nothing comes from {who} on {topic}: {why}")
         return "; ".join(problems)
 
-    def _take(self, message: Picture) -> None:
+    def _take(self, message: ImageMessage) -> None:
         if not self._subscriptions:
             return  # came together with the request to stop
         now = time.monotonic()
@@ -112,19 +112,20 @@ class Inputs:
         )
 
 
-def _type_name(kind: type) -> str:
-    """As the graph has it: sensor_msgs/msg/Image."""
+def _type_name(kind: Any) -> str:
+    """Of a message class, as the graph has it: sensor_msgs/msg/Image."""
     return f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
 
 
-_PICTURES = {_type_name(Image), _type_name(CompressedImage)}
+_IMAGE_TYPES = {_type_name(Image), _type_name(CompressedImage)}
 
 
 def _why_unheard(publisher: TopicEndpointInfo, kind: str, asked: QoSProfile) -> str:
     """Why a publisher cannot be heard by who wants this type at this quality; "" when it is."""
     sent = publisher.topic_type
     if sent != kind:
-        transport = "; the parameter image_transport chooses" if {sent, kind} <= _PICTURES else ""
+        both_images = {sent, kind} <= _IMAGE_TYPES
+        transport = "; the parameter image_transport chooses" if both_images else ""
         return f"it sends {sent}, expected {kind}{transport}"
     compatible, reason = qos_check_compatible(publisher.qos_profile, asked)
     error = compatible == QoSCompatibility.ERROR

@@ -8,47 +8,51 @@ from pathlib import Path
 from typing import Any
 
 from headpose_core.faces.detection import open_detector
+from headpose_core.faces.face_detector import FaceDetector
 from headpose_core.faces.tracking import Tracker
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_ros.health import error_text
 
-Say = Callable[[str], None]
+Progress = Callable[[str], None]
 
 
 class NodePipeline(HeadPosePipeline):
-    """The pipeline of a node, whose network says where it runs."""
+    """The pipeline of a node, which tells more of its network than every ``PoseModel`` can."""
 
     model: HeadPoseModel
 
+    def __init__(self, detector: FaceDetector, model: HeadPoseModel, tracker: Tracker) -> None:
+        super().__init__(detector, model, tracker)
 
-def load_pipeline(values: dict[str, Any], tracker: Tracker, say: Say) -> NodePipeline:
+
+def load_pipeline(values: dict[str, Any], tracker: Tracker, progress: Progress) -> NodePipeline:
     """Networks loaded and run once, tracks forgotten.
 
-    values: ``Parameters.at_configure``. say: gets a sentence when something takes long. Raises
-    what the parts raise, ModelError and DeviceError above all.
+    values: ``Parameters.at_configure``. progress: gets a sentence when something takes long.
+    Raises what the parts raise, ModelError and DeviceError above all.
     """
     path = values["detector_model"] or None
     detector = open_detector(values["detector"], path, threads=values["threads"])
-    model = _load_model(values, say, values["device"])
+    model = _load_model(values, progress, values["device"])
     tracker.reset()
     return NodePipeline(detector, model, tracker)
 
 
-def fall_back_to_cpu(pipeline: NodePipeline, values: dict[str, Any], say: Say) -> str:
+def fall_back_to_cpu(pipeline: NodePipeline, values: dict[str, Any], progress: Progress) -> str:
     """Go on with the CPU after the device has failed. Returns why it cannot, "" when it does."""
     if not values["allow_cpu_fallback"]:
-        return "the CPU may not take over"
+        return "allow_cpu_fallback is false"
     if pipeline.model.device == "cpu":
         return "there is nothing else to run on"
     try:
-        pipeline.model = _load_model(values, say, "cpu")
+        pipeline.model = _load_model(values, progress, "cpu")
     except Exception as error:  # of a runtime, or for want of memory: any of them ends it
         return f"the CPU cannot take over: {error_text(error)}"
     return ""
 
 
-def _load_model(values: dict[str, Any], say: Say, device: str) -> HeadPoseModel:
+def _load_model(values: dict[str, Any], progress: Progress, device: str) -> HeadPoseModel:
     cache = values["engine_cache_dir"]
     return HeadPoseModel.load(
         values["model"] or None,
@@ -57,5 +61,5 @@ def _load_model(values: dict[str, Any], say: Say, device: str) -> HeadPoseModel:
         threads=values["threads"],
         allow_cpu_fallback=values["allow_cpu_fallback"],
         engine_cache_dir=Path(cache).expanduser() if cache else None,
-        progress=say,
+        progress=progress,
     )

@@ -8,7 +8,6 @@ mailbox with one slot for a worker thread; the newest wins.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from functools import partial
 from typing import Any
 
@@ -22,14 +21,11 @@ from headpose_core import __version__
 from headpose_core.errors import DeviceError
 from headpose_core.faces.tracking import Tracker
 from headpose_ros.health import Budget, Health, error_text
-from headpose_ros.inputs import Inputs
 from headpose_ros.lifecycle import answer_refused_transitions
 from headpose_ros.loading import NodePipeline, fall_back_to_cpu, load_pipeline
-from headpose_ros.outputs import Outputs
 from headpose_ros.parameters import Parameters
 from headpose_ros.processor import ImageProcessor
 from headpose_ros.qos import overridable
-from headpose_ros.tf_rotations import FixedFrame
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -46,7 +42,6 @@ class HeadPoseNode(LifecycleNode):
         self._enabled = True
         self._configuration: dict[str, Any] = {}
         self._processor: ImageProcessor | None = None
-        self._inputs: Inputs | None = None
         # By prefix, for as long as the node runs: no id is given twice.
         self._trackers: dict[str, Tracker] = {}
         self._failure: tuple[NodePipeline, str] | None = None
@@ -62,7 +57,7 @@ class HeadPoseNode(LifecycleNode):
 
     def autostart(self) -> bool:
         """Configure and activate. Returns whether the node is active now."""
-        return self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS
+        return bool(self.trigger_configure() == SUCCESS and self.trigger_activate() == SUCCESS)
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load and warm up. On failure the node says why and can be configured again."""
@@ -79,7 +74,7 @@ class HeadPoseNode(LifecycleNode):
         """Listen, from now on. On failure the node says why and stays inactive."""
         try:
             if self._enabled:
-                self._listen()
+                self._configured().start()
         except Exception as error:
             self._broke(f"cannot be activated: {error_text(error)}")
             return FAILURE
@@ -89,7 +84,8 @@ class HeadPoseNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop listening; nothing is published any more when this returns."""
-        self._stop_listening()
+        if self._processor:
+            self._processor.stop()
         self._state = "inactive"
         return SUCCESS
 
@@ -112,7 +108,7 @@ class HeadPoseNode(LifecycleNode):
 
     def destroy_node(self) -> None:
         self._release()
-        super().destroy_node()
+        LifecycleNode.destroy_node(self)  # by its name, so that mypy knows it as rclpy's
 
     def _configure(self) -> None:
         values = self._configuration = self.parameters.at_configure()
@@ -124,54 +120,21 @@ class HeadPoseNode(LifecycleNode):
             f"headpose {__version__}: model {model.metadata.name} {model.metadata.version}, "
             f"device asked: {values['device']}, got: {model.device} ({model.backend})"
         )
+        self.get_logger().info(f"model file {model.chosen.path.name}: {model.chosen.reason}")
         for reason in model.rejected_backends:
             self.get_logger().info(f"not used: {reason}")
-        self._processor = self._make_processor(pipeline)
-
-    def _make_processor(self, pipeline: NodePipeline) -> ImageProcessor:
-        """With all that it needs, or an exception and nothing is left."""
-        values = self._configuration
-        with ExitStack() as undo:
-            outputs = Outputs(self, publish_hri=values["publish_hri"])
-            undo.callback(outputs.destroy)
-            frame = values["filter.frame"]
-            fixed_frame = FixedFrame(self, frame) if frame else None
-            if fixed_frame:
-                undo.callback(fixed_frame.destroy)
-            processor = ImageProcessor(
-                self,
-                self.parameters,
-                self._health,
-                pipeline,
-                outputs,
-                fixed_frame,
-                partial(self._on_device_error, values),
-            )
-            undo.pop_all()
-        return processor
-
-    def _listen(self) -> None:
-        processor = self._processor
-        transport = self._configuration["image_transport"]
-        self._inputs = Inputs(
-            self,
-            self.parameters,
-            self._health,
-            transport,
-            processor.take_image,
-            processor.take_camera_info,
+        on_device_error = partial(self._on_device_error, values)
+        self._processor = ImageProcessor(
+            self, self.parameters, self._health, pipeline, values, on_device_error
         )
-        processor.start()
-        self.get_logger().info(f"listens to {self._inputs.image_topic} ({transport})")
 
-    def _stop_listening(self) -> None:
-        if self._inputs:
-            self._inputs.close()
-            self._inputs = None
-            self._processor.stop()
+    def _configured(self) -> ImageProcessor:
+        """What images go through. Raises RuntimeError when the node is not configured."""
+        if self._processor is None:
+            raise RuntimeError(f"expected a node that is configured, it is {self._state}")
+        return self._processor
 
     def _release(self) -> None:
-        self._stop_listening()
         if self._processor:
             self._processor.close()
         self._processor = None
@@ -239,30 +202,29 @@ class HeadPoseNode(LifecycleNode):
 
     def _enable(self, enabled: bool) -> None:
         if self._state == "active":
+            processor = self._configured()
             if not enabled:
-                self._stop_listening()
-            elif self._inputs is None:
-                self._listen()
+                processor.stop()
+            elif not processor.listening:
+                processor.start()
                 self._health.activated(time.monotonic())
         self._enabled = enabled
 
     def _publish_diagnostics(self) -> None:
-        if self._inputs:
-            self._inputs.check_publishers()
-            if self._health.quiet(time.monotonic(), self._processor.begun_s):
-                self._processor.show_nothing()
+        processor = self._processor
+        if processor:
+            processor.check()
         facts = {
             "enabled": self._enabled,
-            **(self._inputs.facts() if self._inputs else {}),
             "device_asked": self._configuration.get("device", ""),
-            **(self._processor.facts() if self._processor else {}),
+            **(processor.facts() if processor else {}),
         }
         status = self._health.status(
             time.monotonic(),
             name=f"{self.get_fully_qualified_name()}: head pose".lstrip("/"),
             state=self._state,
-            listening=self._inputs is not None,
-            begun_s=self._processor.begun_s if self._processor else None,
+            listening=processor is not None and processor.listening,
+            begun_s=processor.begun_s if processor else None,
             budget=Budget(self.parameters["latency_budget"], self.parameters["latency_grace"]),
             facts=facts,
         )

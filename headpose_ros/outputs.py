@@ -8,6 +8,7 @@ import math
 import numpy as np
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from headpose_core.images.image_view import ImageView
@@ -38,7 +39,8 @@ class Outputs:
         self._node = node
         self._publishers: dict[str, Publisher] = {}
         self._hri = HriOutputs(node) if publish_hri else None
-        qualities = {HEAD_POSE: 5, TF: 100, MARKERS: 5, DEBUG_IMAGE: newest_only()}
+        qualities: dict[str, QoSProfile | int] = {HEAD_POSE: 5, TF: 100, MARKERS: 5}
+        qualities[DEBUG_IMAGE] = newest_only()
         try:
             for topic, quality in qualities.items():
                 self._publishers[topic] = node.create_publisher(

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from headpose_core.faces.face_detector import DetectorSettings
-from headpose_core.faces.tracking import TrackerSettings
+from headpose_core.faces.face_tracker import TrackerSettings
 from headpose_core.geometry.orientation_filter import FilterSettings
 from headpose_core.pipeline import HeadPosePipeline, PipelineSettings
 from headpose_core.settings import Settings, settings_of

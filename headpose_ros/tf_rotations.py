@@ -21,7 +21,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from headpose_core.geometry.rotation import matrix_from_quaternion
+from headpose_core.geometry.quaternions import matrix_from_quaternion
 from headpose_ros.qos import overridable
 
 _KEEP_NS = 10 * 10**9
@@ -129,7 +129,8 @@ class _Edge:
         if stamps[after] == stamp_ns:
             return matrix_from_quaternion(self.rotations[after])
         share = (stamp_ns - stamps[after - 1]) / (stamps[after] - stamps[after - 1])
-        return matrix_from_quaternion(_slerp(*self.rotations[after - 1 : after + 1], share))
+        earlier, later = self.rotations[after - 1], self.rotations[after]
+        return matrix_from_quaternion(_slerp(earlier, later, share))
 
 
 class Rotations:

@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from headpose_core.bags.reader import Bag
 from headpose_core.bags.type_store import Messages
@@ -65,14 +66,15 @@ def write_recording(
     storage: StoragePlugin = StoragePlugin.MCAP,
     compression: CompressionMode = CompressionMode.NONE,
     jpeg: bool = False,
+    first: int = 0,
 ) -> Path:
-    """A bag of these images: a folder with metadata.yaml and one file."""
+    """A bag of these images, the ``first``-th and on: a folder with metadata.yaml and one file."""
     messages = Messages()
     writer = Writer(path, version=8, storage_plugin=storage)
     writer.set_compression(compression, CompressionFormat.ZSTD)
     with writer:
         connections: dict[str, Any] = {}
-        for number, image in enumerate(images):
+        for number, image in enumerate(images, first):
             stamp = START_NS + round(number * 1e9 / 30) + 5_000_000  # on the way for 5 ms
             for topic, message in image_messages(messages, number, image, jpeg).items():
                 if topic not in connections:
@@ -84,14 +86,16 @@ def write_recording(
 
 
 def read_all(path: Path) -> dict[str, list[tuple[int, Any]]]:
-    """Every message of a bag with its time of recording, by topic."""
-    messages, found = Messages(), {}
+    """Every message of a bag with its time of recording, by topic; types by their definitions."""
+    found: dict[str, list[tuple[int, Any]]] = {}
+    store = get_typestore(Stores.EMPTY)
     with Bag(path) as bag:
         assert not bag.lost
         for topic in bag.topics.values():
-            assert messages.register(topic.type_name, topic.definition)
+            types = get_types_from_msg(topic.definition.data, topic.type_name)
+            store.register({n: t for n, t in types.items() if n not in store.fielddefs})
             found[topic.name] = [
-                (stamp, messages.deserialize(data, topic.type_name))
+                (stamp, store.deserialize_cdr(data, topic.type_name))
                 for _, stamp, data in bag.messages([topic.name])
             ]
     return found

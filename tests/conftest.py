@@ -10,18 +10,17 @@ import pytest
 
 from headpose_core.images.image_files import read_image
 from headpose_core.types import Image
-from tests.places import REPOSITORY
+from tests.places import NEEDS_DATA, real_data
 from tests.tiny_models import write_tiny_model
-
-SHARED = REPOSITORY.parent / "shared"
 
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
-    """The folder of real data beside the repository; the test is skipped where it is absent."""
-    if not SHARED.is_dir():
-        pytest.skip(f"needs real data that is not part of the repository (expected in {SHARED})")
-    return SHARED
+    """The folder of real data, see ``tests/places.py``; the test is skipped where it is absent."""
+    folder = real_data()
+    if folder is None:
+        pytest.skip(NEEDS_DATA)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -55,7 +55,7 @@ def test_the_red_axis_points_where_the_nose_points(yaw: int, pitch: int) -> None
 
 
 @pytest.mark.parametrize("roll", [-40, 0, 40])
-def test_blue_goes_to_the_crown_and_green_to_the_left_of_the_person(roll: int) -> None:
+def test_blue_goes_to_the_crown_and_green_to_the_persons_left(roll: int) -> None:
     image = draw_heads(black(), [head((0, 0, roll))])
     blue, green = (where(image, channel).mean(axis=0) - CENTRE for channel in (2, 1))
     turned = np.radians(roll)

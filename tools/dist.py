@@ -17,12 +17,12 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-REPO = Path(__file__).resolve().parents[1]
+from tools.setup_stage import REPOSITORY
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make dist", description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=REPO / "dist")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "dist")
     out = parser.parse_args().out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -41,12 +41,12 @@ def main() -> int:
 def copy_tracked(target: Path) -> None:
     """The files that git knows, as they are in the work tree: nothing else gets in by accident."""
     listing = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=REPO, check=True, stdout=subprocess.PIPE, text=True
+        ["git", "ls-files", "-z"], cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True
     ).stdout
     for name in filter(None, listing.split("\0")):
-        if (REPO / name).is_file():
+        if (REPOSITORY / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPO / name, target / name)
+            shutil.copy2(REPOSITORY / name, target / name)
 
 
 def build(source: Path, kind: str, out: Path) -> Path:
@@ -57,7 +57,7 @@ def build(source: Path, kind: str, out: Path) -> Path:
     os.chdir(source)
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            name = getattr(build_meta, f"build_{kind}")(str(out))
+            name: str = getattr(build_meta, f"build_{kind}")(str(out))
     finally:
         os.chdir(here)
     return out / name

@@ -75,7 +75,8 @@ def _row(row: Parameter) -> str:
 
 def _range(row: Parameter) -> str:
     if row.limits:
-        return f"{row.limits[0]:g} to {row.limits[1]:g}"
+        steps = f" in steps of {row.step}" if row.step > 1 else ""
+        return f"{row.limits[0]:g} to {row.limits[1]:g}{steps}"
     return ", ".join(row.choices) or (f"`{row.pattern}`" if row.pattern else "")
 
 

@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from headpose_core.errors import DeviceError, ModelError
 from headpose_core.learning.data.datasets import FaceReader, Subset
@@ -92,7 +93,8 @@ def open_dataset(config: EvaluateConfig) -> tuple[FaceReader, dict[str, int]]:
         if config.boxes == "detected":
             faces = DetectedFaces(files, yunet_detections(files.root), "labelled box")
     left_out = dict(faces.skipped)
-    beyond = (np.abs(faces.angles_deg) > config.max_angles_deg).any(axis=1)  # no label is not
+    too_large = np.abs(faces.angles_deg) > config.max_angles_deg  # no label is not
+    beyond: NDArray[np.bool_] = np.asarray(too_large.any(axis=1))
     if beyond.any():
         faces = Subset(faces, ~beyond)
         left_out[f"label beyond {config.max_angles_deg} degrees"] = int(beyond.sum())
@@ -118,7 +120,7 @@ def evaluate(config: EvaluateConfig) -> dict[str, Any]:
             draw(config.out, name, faces, seen[name])
     if config.pictures:
         pictures.draw_error_against_angle(config.out / "error-against-angle.png", seen)
-    results = {
+    results: dict[str, Any] = {
         "dataset": config.dataset,
         "faces": len(faces),
         "left_out": left_out,

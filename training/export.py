@@ -28,6 +28,7 @@ from headpose_core.learning.export.model_export import (
     parity_crops,
 )
 from headpose_core.learning.export.quantise import SUFFIX, quantise_model
+from headpose_core.learning.export.turn_fit import fit_turns
 from headpose_core.learning.run.provenance import git_hash
 from headpose_core.pose.model_file import ModelMetadata
 from headpose_core.pose.networks.network import HeadPoseNet, crop_of, load_weights
@@ -46,6 +47,8 @@ class ExportConfig:
     version: str = "1.0.0"
     temperature: tuple[float, float, float] = (1.0, 1.0, 1.0)
     """Calibrates the spread of yaw, pitch and roll; `training.evaluate --fit-temperature`."""
+    crop_scale: float = 1.0
+    """Of the detector's box at run time; the one with the least error on labelled faces."""
     training_data: str = "rendered heads only (training/synthesis)"
     licence: str = "Apache-2.0"
     metrics: Path | None = None
@@ -53,6 +56,11 @@ class ExportConfig:
     data: tuple[str, ...] = ()
     """Labelled faces, as KIND:ROOT, on which to measure what the rounding does to the error."""
     faces: int = 1000
+    """At most so many of them, evenly spread."""
+    turns: tuple[str, ...] = ()
+    """Upright faces, as KIND:ROOT, on which to learn how the network tells turned faces; a part of
+    what it was trained on. Without them the file takes all faces to be upright."""
+    turns_faces: int = 3000
     """At most so many of them, evenly spread."""
     int8: tuple[str, ...] = ()
     """Faces, as KIND:ROOT, on which to calibrate an int8 version as well; a part of what the
@@ -93,7 +101,7 @@ def effect_of_rounding(network: HeadPoseNet, fit: Fit, config: ExportConfig) -> 
 
 def spread_views(
     data: Sequence[str], count: int, fit: Fit
-) -> tuple[NDArray[np.uint8], FloatArray]:
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """Crops (N, 112, 112, 3) and labels (N, 3) of at most ``count`` faces, evenly spread.
 
     data: as KIND:ROOT. Raises FileNotFoundError when they hold no face.
@@ -104,6 +112,15 @@ def spread_views(
         raise FileNotFoundError(f"expected labelled faces in {', '.join(data)}, got none")
     chosen = np.linspace(0, len(faces) - 1, min(count, len(faces))).astype(np.int64)
     return plain_views(faces, chosen, CROP_SIZE, fit)
+
+
+def turns_of(network: HeadPoseNet, fit: Fit, config: ExportConfig) -> FloatArray | None:
+    """What tells turned faces by the logits of the network, and how well, in words."""
+    if not config.turns:
+        return None
+    turns, right = fit_turns(network, *spread_views(config.turns, config.turns_faces, fit))
+    print(f"of these faces' quarter turns {100 * right:.1f} % are told right")
+    return turns
 
 
 def change(before: FloatArray, after: FloatArray) -> str:
@@ -124,6 +141,8 @@ def export(config: ExportConfig) -> None:
         metrics=read_metrics(config.metrics) if config.metrics else {},
         git_hash=git_hash(),
         crop=crop_of(notes),
+        crop_scale=config.crop_scale,
+        turns=turns_of(network, crop_of(notes), config),
     )
     effect = effect_of_rounding(network, metadata.crop, config)  # first: its data may be missing
     config.out.parent.mkdir(parents=True, exist_ok=True)

@@ -12,13 +12,16 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
-from headpose_core.bags.reader import Bag, Topic
-from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_images
+from headpose_core.bags.reader import Bag
+from headpose_core.bags.storage import Topic
+from headpose_core.bags.topics import COMPRESSED_IMAGE, find_camera_info, find_copied, find_images
 from headpose_core.bags.type_store import Messages
 from headpose_core.bags.writer import BagWriter, write_bag
 from headpose_core.errors import ImageError
 from headpose_core.images.compressed_images import view_from_compressed
 from headpose_core.images.image_messages import view_from_message
+from headpose_core.images.value_depth import ValueDepth
+from headpose_core.messages.cameras import InfoCamera, calibration_problem, camera_from_message
 from headpose_core.messages.frame_messages import (
     COMPRESSED_DEBUG_IMAGE,
     DEBUG_IMAGE,
@@ -28,7 +31,7 @@ from headpose_core.messages.frame_messages import (
     TYPES,
     FrameMessages,
 )
-from headpose_core.messages.heads import calibration_problem, camera_from_message, seconds
+from headpose_core.messages.heads import seconds
 from headpose_core.messages.records import write_records
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.types import Camera, Frame
@@ -58,14 +61,16 @@ class BagTask:
 class BagResult:
     """What became of the images of a bag.
 
-    skipped: reasons and how many images. notes: what else one should know. interrupted: it was
-    stopped before the end; the files hold what came before.
+    skipped: reasons and how many images. notes: what else one should know. calibrations: topics
+    and frames of those in use. interrupted: it was stopped before the end; the files hold what
+    came before.
     """
 
     images: int = 0
     heads: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
     notes: list[str] = field(default_factory=list)
+    calibrations: list[str] = field(default_factory=list)
     interrupted: bool = False
 
 
@@ -119,24 +124,23 @@ class _Run:
         self.record: Callable[[Frame], None] = lambda frame: None
         self.copied: dict[str, Topic] = {}
         self._writer: BagWriter | None = None
-        self._camera: Camera | None = None
+        self._camera: InfoCamera | None = None
         self._calibration = ""
+        self._depth = ValueDepth()
         self._count = 0
 
     def begin(self, writer: BagWriter, bag: Bag) -> None:
         """Write a bag, with the other topics of the one that is read if that was asked for."""
         self._writer = writer
-        for name in (HEAD_POSE, TF, MARKERS):
-            writer.announce(_absolute(name), TYPES[name])
-        if not self.task.copy:
-            return
-        ours = set(map(_absolute, (HEAD_POSE, MARKERS, COMPRESSED_DEBUG_IMAGE)))
-        for topic in bag.topics.values():
-            if topic.name not in ours and writer.can_copy(topic):
-                self.copied[topic.name] = topic
-            else:
-                reason = "is written anew" if topic.name in ours else "has an unknown type"
-                self.result.notes.append(f"{topic.name} is not copied: it {reason}")
+        ours = {_absolute(name): TYPES[name] for name in TYPES if self._wants(name)}
+        if self.task.copy:
+            self.copied, notes = find_copied(bag, self.messages, ours, ours.keys() - {TF})
+            self.result.notes += notes
+        # What is copied comes first: our transforms go where those of the bag are.
+        for topic in self.copied.values():
+            writer.announce(topic)
+        for name in map(_absolute, (HEAD_POSE, TF, MARKERS)):
+            writer.announce(self.messages.topic(name, ours[name]))
 
     def _wants(self, topic: str) -> bool:
         if topic == COMPRESSED_DEBUG_IMAGE:
@@ -155,7 +159,7 @@ class _Run:
     def take(self, topic: str, stamp_ns: int, data: bytes) -> None:
         """One message of the bag."""
         if topic in self.copied and self._writer:
-            self._writer.copy(self.copied[topic], data, stamp_ns)
+            self._writer.copy(topic, data, stamp_ns)
         if topic == self.camera_topic:
             self._take_camera_info(data)
         elif topic == self.image_topic.name:
@@ -166,7 +170,7 @@ class _Run:
     def _take_camera_info(self, data: bytes) -> None:
         try:
             info = self.messages.deserialize(data, "sensor_msgs/msg/CameraInfo")
-            self._camera = camera_from_message(info)
+            self._camera = camera_from_message(info, self.camera_topic)
         except (SerdeError, ValueError) as error:
             self.result.skipped[f"camera_info: {error}"] += 1
 
@@ -174,12 +178,15 @@ class _Run:
         try:
             message = self.messages.deserialize(data, self.image_topic.type_name)
             is_compressed = self.image_topic.type_name == COMPRESSED_IMAGE
-            view = (view_from_compressed if is_compressed else view_from_message)(message)
-            camera = self._camera_of(view.size)
+            read = view_from_compressed if is_compressed else view_from_message
+            view = read(message, self._depth)
+            camera = self._camera_of(view.size, message.header.frame_id)
             frame = self.pipeline(view, seconds(message.header.stamp), camera)
         except (SerdeError, ImageError) as error:
             self.result.skipped[str(error)] += 1
             return
+        if news := self._depth.news():
+            self.result.notes.append(news)
         self.result.images += 1
         self.result.heads += len(frame.heads)
         self.record(frame)
@@ -187,11 +194,16 @@ class _Run:
             for topic, made in self._made.of(frame, view, message.header, self._wants):
                 self._writer.write(_absolute(topic), made, stamp_ns)
 
-    def _camera_of(self, size: tuple[int, int]) -> Camera | None:
-        """The calibration, if it says something about images of this size (w, h)."""
-        problem = calibration_problem(self._camera, size)
+    def _camera_of(self, size: tuple[int, int], frame_id: str) -> Camera | None:
+        """The calibration, if it says something about images of this size (w, h) and frame."""
+        # Who names a topic knows why; one that was found has to be of the camera of the images.
+        frame = None if self.task.camera_info else frame_id
+        problem = calibration_problem(self._camera, size, frame)
         if problem and problem != self._calibration and self.camera_topic:
-            self.result.notes.append(f"{problem}: angles only, no position, no TF")
+            told = f"{self.camera_topic}: {problem}: angles only, no position, no TF"
+            self.result.notes.append(told)
+        if not problem and str(self._camera) not in self.result.calibrations:
+            self.result.calibrations.append(str(self._camera))
         self._calibration = problem
         return None if problem else self._camera
 

@@ -3,20 +3,18 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any
 
-from rosbags.interfaces import Connection, MessageDefinition
-from rosbags.rosbag2 import Reader
-
-from headpose_core.bags.salvage_mcap import SalvagedMcap
-from headpose_core.bags.salvage_sqlite import SalvagedSqlite
+from headpose_core.bags.indexed_storage import open_storage
+from headpose_core.bags.storage import MOST_BYTES, NO_DEFINITION, Storage, Topic
+from headpose_core.bags.storage_files import made_readable, storage_files
 from headpose_core.errors import BagError
 
 if sys.version_info >= (3, 14):
@@ -24,33 +22,28 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-
-_SALVAGED: dict[str, Any] = {".mcap": SalvagedMcap, ".db3": SalvagedSqlite}
-
-
-@dataclass(frozen=True)
-class Topic:
-    """A topic of a bag: its message type, that type's definition, and how many messages it has."""
-
-    name: str
-    type_name: str
-    definition: MessageDefinition
-    count: int
+# How a message begins that its recorder compressed. No other one does: CDR begins with a zero.
+_ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Bag:
     """A recording, opened for reading; to be used with ``with``.
 
-    topics: by name. lost: what could not be read, as sentences; complete after reading.
-    Raises BagError when nothing in it can be read at all.
+    topics: by name. Raises BagError when nothing in it can be read at all, OSError when there is
+    no room to unpack it.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lost: list[str] = []
-        self._readers: list[Reader] = []
-        self._unpack_messages = False
-        self._storages = self._open()
+        self._stack = ExitStack()
+        self._notes: list[str] = []
+        self._storages: dict[str, Storage] = {}
+        self._still_packed = Counter[str]()
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
         self.topics = self._find_topics()
 
     def __enter__(self) -> Bag:
@@ -62,99 +55,96 @@ class Bag:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for reader in self._readers:
-            reader.close()
+        self._stack.close()
+
+    @property
+    def lost(self) -> list[str]:
+        """What could not be read, as sentences; complete after reading."""
+        damaged = [f"{name}: {s.lost}" for name, s in self._storages.items() if s.lost]
+        packed = [
+            f"{count} messages of {topic} are lost: they cannot be decompressed"
+            for topic, count in self._still_packed.items()
+        ]
+        return [*self._notes, *damaged, *packed]
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[str, int, bytes]]:
         """Topic, time of recording in nanoseconds and CDR data, in the order of time."""
-        for storage in self._storages:
-            for topic, stamp_ns, data in self._stored_messages(storage, names):
-                yield topic, stamp_ns, zstd.decompress(data) if self._unpack_messages else data
+        self._still_packed.clear()
+        for storage in self._storages.values():
+            channels = {
+                number: topic.name
+                for number, topic in storage.topics.items()
+                if topic.name in names and _is_same(topic, self.topics[topic.name])
+            }
+            for channel, stamp_ns, stored in storage.messages(channels):
+                data = _decompressed(stored) if stored.startswith(_ZSTD) else stored
+                if data:
+                    yield channels[channel], stamp_ns, data
+                else:
+                    self._still_packed[channels[channel]] += 1
 
     def count(self, names: Collection[str]) -> int:
         """How many messages these topics have."""
         return sum(topic.count for topic in self.topics.values() if topic.name in names)
 
-    def _stored_messages(
-        self, storage: Any, names: Collection[str]
-    ) -> Iterator[tuple[str, int, bytes]]:
-        """Those of one file. When rosbags gives up in the middle, what comes after is salvaged."""
-        wanted = [c for c in storage.connections if c.topic in names]
-        missing, reason = sum(c.msgcount for c in wanted), ""
-        last_ns, at_last = 0, Counter[str]()
-        try:
-            for connection, stamp_ns, data in storage.messages(wanted):
-                at_last = Counter() if stamp_ns != last_ns else at_last
-                at_last[connection.topic] += 1
-                missing, last_ns = missing - 1, stamp_ns
-                yield connection.topic, stamp_ns, data
-        except Exception as error:  # rosbags lets those of its parsers through
-            reason = str(error)
-            rest = _SALVAGED[storage.path.suffix](storage.path)
-            again = [c for c in rest.connections if c.topic in names]
-            for connection, stamp_ns, data in rest.messages(again, start=last_ns):
-                if stamp_ns == last_ns and at_last[connection.topic]:
-                    at_last[connection.topic] -= 1  # has been given already
-                    continue
-                missing -= 1
-                yield connection.topic, stamp_ns, data
-        if missing or reason:
-            why = f" ({reason})" if reason else ""
-            self.lost.append(f"{storage.path.name}: damaged{why}: {missing} messages are lost")
-
-    def _open(self) -> list[Any]:
-        """rosbags' storages, one for each file."""
+    def _open(self) -> None:
         if not self.path.exists():
             raise BagError(f"{self.path}: expected a ROS 2 bag, there is no such file or folder")
-        try:
-            reader = self._opened(self.path)
-        except Exception as error:  # rosbags lets those of its parsers through
-            files = self._files()
-            storages = [s for s in map(self._open_file, files) if s is not None]
-            if not storages:
-                raise BagError(
-                    f"{self.path}: expected a ROS 2 bag (a folder with metadata.yaml, an .mcap or "
-                    f"a .db3 file), got '{error}'"
-                ) from error
-            if self.path.is_dir():
-                self.lost.append(f"{len(files)} files are read one by one ({error})")
-            return storages
-        if not self.path.is_dir():
-            return [reader.storage]
-        self._unpack_messages = reader.compression_mode == "message"
-        folder: Any = reader.storage
-        return list(folder.storages)
+        files, self._notes = storage_files(self.path)
+        reason = "no such file"
+        for file in files:
+            missing = ""
+            try:
+                readable, missing = made_readable(file, self._folder)
+                storage = open_storage(readable)
+            except (ValueError, PermissionError) as error:
+                reason = missing or str(error)
+                self._notes.append(f"{file.name}: nothing can be read ({reason})")
+                continue
+            self._stack.callback(storage.close)
+            self._storages[file.name] = storage
+            self._notes += [f"{file.name}: {missing}"] if missing else []
+        if not self._storages:
+            raise BagError(
+                f"{self.path}: expected a ROS 2 bag (a folder with metadata.yaml, an .mcap or a "
+                f".db3 file), got '{reason}'"
+            )
 
-    def _open_file(self, path: Path) -> Any:
-        """The storage of one file, or None when nothing of it can be read."""
-        try:
-            return self._opened(path).storage
-        except Exception as error:  # rosbags lets those of its parsers through
-            reason = error
-        try:
-            salvaged = _SALVAGED[path.suffix](path)
-        except (KeyError, ValueError):
-            self.lost.append(f"{path.name}: nothing can be read ({reason})")
-            return None
-        self.lost.append(f"{path.name}: damaged ({reason}): {salvaged.summary}")
-        return salvaged
-
-    def _opened(self, path: Path) -> Reader:
-        reader = Reader(path)
-        reader.open()
-        self._readers.append(reader)
-        return reader
-
-    def _files(self) -> list[Path]:
-        """The files that hold messages, in the order in which they were recorded."""
-        if not self.path.is_dir():
-            return [self.path]
-        found = [p for p in self.path.iterdir() if p.suffix in _SALVAGED]
-        return sorted(found, key=lambda p: [int(n) for n in re.findall(r"\d+", p.stem)][-1:])
+    def _folder(self) -> Path:
+        """For copies of files that cannot be read where they are."""
+        return Path(self._stack.enter_context(TemporaryDirectory()))
 
     def _find_topics(self) -> dict[str, Topic]:
-        connections: list[Connection] = [c for s in self._storages for c in s.connections]
-        counts = Counter[str]()
-        for connection in connections:
-            counts[connection.topic] += connection.msgcount
-        return {c.topic: Topic(c.topic, c.msgtype, c.msgdef, counts[c.topic]) for c in connections}
+        topics: dict[str, Topic] = {}
+        for topic in (t for s in self._storages.values() for t in s.topics.values()):
+            known = topics.get(topic.name)
+            if known is None or not known.count:
+                topics[topic.name] = topic
+            elif _is_same(topic, known):
+                definition = topic.definition if known.definition == NO_DEFINITION else None
+                count = known.count + topic.count
+                topics[topic.name] = replace(
+                    known, count=count, definition=definition or known.definition
+                )
+            elif topic.count:
+                self._notes.append(
+                    f"{topic.count} messages of {topic.name} are left out: they are "
+                    f"{topic.type_name}, others there {known.type_name} or of another definition"
+                )
+        return topics
+
+
+def _is_same(topic: Topic, known: Topic) -> bool:
+    """Whether messages have the type of those that are known; a damaged file does not say it."""
+    definitions = {topic.definition, known.definition} - {NO_DEFINITION}
+    return topic.type_name in ("", known.type_name) and len(definitions) < 2
+
+
+def _decompressed(data: bytes) -> bytes:
+    """Empty when it is damaged, or when a few bytes ask for gigabytes."""
+    decompressor = zstd.ZstdDecompressor()
+    try:
+        found = decompressor.decompress(data, MOST_BYTES)
+    except zstd.ZstdError:
+        return b""
+    return found if decompressor.eof else b""

@@ -11,24 +11,33 @@ import tempfile
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from rosbags.interfaces import (
-    Connection,
-    ConnectionExtRosbag2,
-    MessageDefinition,
-    MessageDefinitionFormat,
+from rosbags.interfaces import MessageDefinition
+
+from headpose_core.bags.storage import (
+    NO_DEFINITION,
+    QOS,
+    StoredMessage,
+    Topic,
+    definition,
+    same_notation,
 )
 
 # A damaged page hides the rows on it; the next ones are tried until so many in a row are missing.
 _GIVE_UP_AFTER = 2000
 _MOST_LOST = 1000  # times what is left; more is a damaged header
-_NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, "")
+
+
+class _Row(NamedTuple):
+    stamp_ns: int
+    number: int
+    topic: int
 
 
 class SalvagedSqlite:
-    """The readable messages of a .db3 file, with the interface of rosbags' storages.
+    """A ``Storage`` of the readable messages of a .db3 file.
 
-    connections: the topics. summary: what was lost, as far as can be told.
     Raises ValueError when not even the list of topics can be read.
     """
 
@@ -41,47 +50,64 @@ class SalvagedSqlite:
             rows = list(self._database.execute(query))
         except sqlite3.Error as error:
             raise ValueError(f"{path}: expected a SQLite bag, got '{error}'") from error
-        topics = [row for row in rows if all(isinstance(text, str) for text in row[1:])]
-        counts: Counter[int] = Counter()
-        for number, _, _ in self._scan():
-            counts[number] += 1
-        self.connections = [
-            Connection(
-                number,
-                topic,
+        self._rows = sorted(self._scan())
+        counts = Counter(row.topic for row in self._rows)
+        definitions, qos = self._definitions(), dict(self._all(f"SELECT id, {QOS} FROM topics"))
+        self.topics = {
+            number: Topic(
+                name,
                 type_name,
-                _NO_DEFINITION,
-                "",
+                definitions.get(type_name, NO_DEFINITION),
                 counts[number],
-                ConnectionExtRosbag2(serialization, []),
-                self,
+                serialization,
+                same_notation({QOS: qos.get(number, "")}),
             )
-            for number, topic, type_name, serialization in topics
-        ]
-        self.summary = f"{sum(counts.values())} messages can be read, what follows them cannot"
+            for number, name, type_name, serialization in rows
+            if all(isinstance(text, str) for text in (name, type_name, serialization))
+        }
+        self.lost = f"{len(self._rows)} messages can be read, what follows them cannot"
 
-    def messages(
-        self, connections: Collection[Connection], start: int | None = None
-    ) -> Iterator[tuple[Connection, int, bytes]]:
-        """Connection, time in nanoseconds and data, in the order of the file."""
-        wanted = {connection.id: connection for connection in connections}
-        for topic, stamp_ns, data in self._scan():
-            if topic in wanted and (start is None or stamp_ns >= start):
-                yield wanted[topic], stamp_ns, data
+    def messages(self, channels: Collection[int], start_ns: int = 0) -> Iterator[StoredMessage]:
+        """The messages of these channels from ``start_ns`` on, in the order of time."""
+        query = "SELECT data FROM messages WHERE id = ?"
+        for stamp_ns, number, topic in self._rows:
+            if topic in channels and stamp_ns >= start_ns:
+                for (data,) in self._all(query, number):
+                    yield StoredMessage(topic, stamp_ns, data)
 
-    def _scan(self) -> Iterator[tuple[int, int, bytes]]:
+    def close(self) -> None:
+        """Nothing can be read any more."""
+        self._database.close()
+
+    def _scan(self) -> Iterator[_Row]:
         query = "SELECT id, topic_id, timestamp, data FROM messages WHERE id > ? ORDER BY id"
         last = missed = 0
         while missed < _GIVE_UP_AFTER:
             try:
-                for row, topic, stamp_ns, data in self._database.execute(query, (last,)):
-                    last, missed = row, 0
+                for number, topic, stamp_ns, data in self._database.execute(query, (last,)):
+                    last, missed = number, 0
                     if isinstance(stamp_ns, int) and isinstance(data, bytes):
-                        yield topic, stamp_ns, data
+                        yield _Row(stamp_ns, number, topic)
             except sqlite3.Error:  # noqa: PERF203 (a row that is damaged)
                 last, missed = last + 1, missed + 1
             else:
                 return
+
+    def _definitions(self) -> dict[str, MessageDefinition]:
+        """By type; recorders before ROS 2 Iron wrote none."""
+        query = "SELECT topic_type, encoding, encoded_message_definition FROM message_definitions"
+        return {
+            name: definition(encoding, text.encode())
+            for name, encoding, text in self._all(query)
+            if isinstance(text, str)
+        }
+
+    def _all(self, query: str, *values: int) -> list[tuple[Any, ...]]:
+        """The rows, or none when they cannot be read."""
+        try:
+            return list(self._database.execute(query, values))
+        except sqlite3.Error:
+            return []
 
     def _whole(self, path: Path) -> Path:
         """The file, or a copy as long as its header says: SQLite refuses what was cut off."""

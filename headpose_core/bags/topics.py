@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which topic of a bag has the images, and which one their calibration."""
+"""Which topic of a bag has the images, which one their calibration, and which ones are copied."""
 
 from __future__ import annotations
 
-from headpose_core.bags.reader import Bag, Topic
+from collections.abc import Mapping
+from itertools import islice
+
+from headpose_core.bags.reader import Bag
+from headpose_core.bags.storage import NO_DEFINITION, Topic
+from headpose_core.bags.type_store import Messages
 from headpose_core.errors import BagError
 
 RAW_IMAGE, COMPRESSED_IMAGE = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+_SAMPLES = 20  # messages that tell a type without definition; the first ones may be empty
 
 
 def find_images(bag: Bag, name: str | None) -> Topic:
@@ -46,3 +52,29 @@ def find_camera_info(bag: Bag, name: str | None, images: Topic) -> str:
             return beside
         folders.pop()
     return found[0] if len(found) == 1 else ""
+
+
+def find_copied(
+    bag: Bag, messages: Messages, ours: Mapping[str, str], anew: set[str]
+) -> tuple[dict[str, Topic], list[str]]:
+    """The topics of a bag that a copy takes along, by name, and what is to be said of others.
+
+    ours: topics that are written to the copy, and their types. anew: those of them whose messages
+    in the bag stay behind.
+    """
+    copied: dict[str, Topic] = {}
+    notes = []
+    for topic in bag.topics.values():
+        if topic.name in anew:
+            notes.append(f"{topic.name} is not copied: it is written anew")
+        elif topic.type_name != ours.get(topic.name, topic.type_name):
+            notes.append(f"{topic.name} is not copied: its type is {topic.type_name}")
+        else:
+            copied[topic.name] = topic
+            if topic.definition == NO_DEFINITION:
+                samples = [data for *_, data in islice(bag.messages([topic.name]), _SAMPLES)]
+                copied[topic.name] = messages.defined(topic, samples)
+                if copied[topic.name].definition == NO_DEFINITION:
+                    missing = f"the bag has no definition of {topic.type_name}"
+                    notes.append(f"{topic.name} is copied without a definition: {missing}")
+    return copied, notes

@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat, Nodetype
-from rosbags.typesys import Stores, get_types_from_idl, get_types_from_msg, get_typestore
+from rosbags.serde import SerdeError
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+from headpose_core.bags.storage import QOS, TYPE_HASH, Topic
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # In an installed package beside the code, in the repository beside the package.
 _DEFINITIONS = next(p for p in (_PACKAGE / "msg", _PACKAGE.parent / "msg") if p.is_dir())
-_IDL_RULE = "=" * 80 + "\n"
+# Whose types differ from those of Jazzy, the newest first.
+_OLDER = (Stores.ROS2_HUMBLE, Stores.ROS2_GALACTIC, Stores.ROS2_FOXY, Stores.ROS2_DASHING)
 
 
 class Messages:
@@ -47,23 +54,28 @@ class Messages:
         """Raises rosbags' SerdeError when the bytes are no such message."""
         return self.store.deserialize_cdr(data, type_name)
 
-    def register(self, type_name: str, definition: MessageDefinition) -> bool:
-        """Learn a type from the definition that a bag carries. False when that is not possible."""
-        if type_name in self.store.fielddefs:
-            return True
-        if definition.format == MessageDefinitionFormat.NONE:
-            return False
-        types: dict[str, Any] = {}
-        if definition.format == MessageDefinitionFormat.MSG:
-            types.update(get_types_from_msg(definition.data, type_name))
-        else:
-            for part in definition.data.split(_IDL_RULE):
-                # Each part of a compound begins with a line "IDL: name".
-                text = part.partition("\n")[2] if part.startswith("IDL: ") else part
-                types.update(get_types_from_idl(text) if text.strip() else {})
-        new = {name: form for name, form in types.items() if name not in self.store.fielddefs}
-        self.store.register(new)
-        return True
+    def topic(self, name: str, type_name: str) -> Topic:
+        """A topic for messages that are made here. KeyError: a type that is not known."""
+        return _topic(self.store, name, type_name)
+
+    def defined(self, topic: Topic, samples: Collection[bytes]) -> Topic:
+        """A topic of a bag without definitions, with that of a ROS 2 whose messages these are.
+
+        They are from ROS 2 Humble or older, or somebody's own. Types change between
+        distributions: so the first one counts that can read the messages. When none can, the
+        topic stays as it is.
+        """
+        for store in (self.store, *map(get_typestore, _OLDER)):
+            try:
+                for data in samples:
+                    store.deserialize_cdr(data, topic.type_name)
+                found = _topic(store, topic.name, topic.type_name)
+            except (SerdeError, KeyError):
+                continue
+            return replace(
+                topic, definition=found.definition, metadata=found.metadata | topic.metadata
+            )
+        return topic
 
     def _value(self, form: Any, value: Any) -> Any:
         kind, detail = form
@@ -90,3 +102,12 @@ def _dtype(form: Any) -> Any:
         return None
     names = {"bool": "bool_", "byte": "uint8", "char": "uint8"}
     return getattr(np, names.get(detail[0], detail[0]))
+
+
+def _topic(store: Typestore, name: str, type_name: str) -> Topic:
+    if type_name not in store.fielddefs:
+        raise KeyError(type_name)
+    text, _ = store.generate_msgdef(type_name, ros_version=2)
+    metadata = {QOS: "", TYPE_HASH: store.hash_rihs01(type_name)}
+    definition = MessageDefinition(MessageDefinitionFormat.MSG, text)
+    return Topic(name, type_name, definition, 0, metadata=metadata)

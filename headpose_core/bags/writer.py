@@ -1,22 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An MCAP file that ROS tools and Foxglove open."""
+"""An MCAP file that ROS tools and Foxglove open. The ``mcap`` package writes it.
+
+rosbags could, but keeps one definition for each type name and not what publishers offered: what
+is copied from a bag has to stay as it is.
+"""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from mcap.writer import Writer
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
-from headpose_core.bags.reader import Topic
+from headpose_core import __version__
+from headpose_core.bags.storage import Topic
 from headpose_core.bags.type_store import Messages
 from headpose_core.errors import BagError
 from headpose_core.output_files import atomic_write
+
+_ENCODINGS = {
+    MessageDefinitionFormat.MSG: "ros2msg",
+    MessageDefinitionFormat.IDL: "ros2idl",
+    MessageDefinitionFormat.NONE: "",
+}
 
 
 class BagWriter:
@@ -24,36 +34,60 @@ class BagWriter:
 
     def __init__(self, writer: Writer, messages: Messages) -> None:
         self._writer, self._messages = writer, messages
-        self._connections: dict[str, Connection] = {}
+        self._channels: dict[str, int] = {}  # by topic
+        self._schemas: dict[tuple[str, MessageDefinition], int] = {}
+        self._stamps_ns = 0, 0  # first and last
+        self._count = 0
+
+    def announce(self, topic: Topic) -> None:
+        """The topic is in the file from now on, as the first says who announces it."""
+        if topic.name in self._channels:
+            return
+        schema = topic.type_name, topic.definition
+        if schema not in self._schemas:
+            encoding, text = _ENCODINGS[topic.definition.format], topic.definition.data.encode()
+            self._schemas[schema] = self._writer.register_schema(schema[0], encoding, text)
+        self._channels[topic.name] = self._writer.register_channel(
+            topic.name, topic.serialization, self._schemas[schema], topic.metadata
+        )
 
     def write(self, topic: str, message: Any, stamp_ns: int) -> None:
         """Append a message that ``Messages.make`` built."""
-        type_name = message.__msgtype__
-        self._write(topic, type_name, self._messages.serialize(message), stamp_ns)
+        if topic not in self._channels:
+            self.announce(self._messages.topic(topic, message.__msgtype__))
+        self.copy(topic, self._messages.serialize(message), stamp_ns)
 
-    def announce(self, topic: str, type_name: str) -> None:
-        """The topic is in the file from now on, also when no message comes."""
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, type_name, typestore=self._messages.store
-            )
+    def copy(self, topic: str, data: bytes, stamp_ns: int) -> None:
+        """Append a serialised message of a topic that was announced."""
+        stamp_ns = max(stamp_ns, 0)  # MCAP has no words for times before 1970
+        self._writer.add_message(self._channels[topic], stamp_ns, data, stamp_ns)
+        first, last = self._stamps_ns if self._count else (stamp_ns, stamp_ns)
+        self._stamps_ns = min(first, stamp_ns), max(last, stamp_ns)
+        self._count += 1
 
-    def can_copy(self, topic: Topic) -> bool:
-        """Whether the type of a topic is known, and the same as what is written under its name."""
-        try:
-            known = self._messages.register(topic.type_name, topic.definition)
-        except Exception:  # rosbags' parser; without a definition nobody could read the copy
-            return False
-        mine = self._connections.get(topic.name)
-        return known and (mine is None or mine.msgtype == topic.type_name)
-
-    def copy(self, topic: Topic, data: bytes, stamp_ns: int) -> None:
-        """Append a message as it is; ``can_copy`` was asked before."""
-        self._write(topic.name, topic.type_name, data, stamp_ns)
-
-    def _write(self, topic: str, type_name: str, data: bytes, stamp_ns: int) -> None:
-        self.announce(topic, type_name)
-        self._writer.write(self._connections[topic], stamp_ns, data)
+    def finish(self, name: str) -> None:
+        """Write the index, and what rosbag2 wants to know of a file of this name."""
+        start, end = self._stamps_ns
+        about = {
+            "starting_time": {"nanoseconds_since_epoch": start},
+            "duration": {"nanoseconds": end - start},
+            "message_count": self._count,
+        }
+        metadata = {
+            "version": 8,  # of the notation that ``storage.same_notation`` makes
+            "storage_identifier": "mcap",
+            "relative_file_paths": [name],
+            "topics_with_message_count": [],  # it takes them from the channels
+            "compression_format": "",
+            "compression_mode": "",
+            "files": [{"path": name, **about}],
+            "custom_data": {},
+            "ros_distro": "",
+            **about,
+        }
+        # rosbag2 reads YAML, and JSON is YAML.
+        self._writer.add_metadata("rosbag2", {"serialized_metadata": json.dumps(metadata)})
+        self._writer.finish()
 
 
 @contextmanager
@@ -65,12 +99,9 @@ def write_bag(path: Path, messages: Messages) -> Iterator[BagWriter]:
     if path.suffix != ".mcap":
         raise BagError(f"{path}: expected the name of an .mcap file")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # rosbags writes a folder; the file in it is complete by itself.
-    with tempfile.TemporaryDirectory(prefix=f".{path.stem}.", dir=path.parent) as folder:
-        bag = Path(folder, path.stem)
-        writer = Writer(bag, version=8, storage_plugin=StoragePlugin.MCAP)
-        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        with writer:
-            yield BagWriter(writer, messages)
-        with atomic_write(path) as unfinished:
-            shutil.move(bag / f"{path.stem}.mcap", unfinished)
+    with atomic_write(path) as unfinished, unfinished.open("wb") as file:
+        writer = Writer(file)
+        writer.start(profile="ros2", library=f"headpose {__version__}")
+        bag = BagWriter(writer, messages)
+        yield bag
+        bag.finish(path.name.encode(errors="replace").decode())

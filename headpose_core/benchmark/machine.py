@@ -7,9 +7,9 @@ import os
 import platform
 from datetime import date
 from importlib.metadata import packages_distributions, version
-from pathlib import Path
 
 from headpose_core import __version__
+from headpose_core.pose.instructions import this_processor
 
 _MODULES = ("numpy", "cv2", "onnxruntime", "openvino")
 # Extensions of the instruction set that decide how fast networks run.
@@ -32,12 +32,6 @@ def machine() -> dict[str, str]:
 
 def processor() -> str:
     """The processor's name and, of what it can do, what matters here."""
-    try:
-        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    except OSError:
-        return platform.processor() or platform.machine()
-    pairs = (line.partition(":") for line in text.splitlines())
-    facts = {name.strip(): value.strip() for name, _, value in pairs}
-    flags = facts.get("flags", facts.get("Features", "")).split()
-    able = " ".join(flag for flag in _USEFUL if flag in flags)
-    return f"{facts.get('model name', platform.machine())} ({able or 'no vector extension'})"
+    found = this_processor()
+    able = " ".join(flag for flag in _USEFUL if flag in found.flags)
+    return f"{found.name} ({able or 'no vector extension'})" if found.flags else found.name

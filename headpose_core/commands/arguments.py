@@ -48,12 +48,12 @@ def add_settings(add: Callable[..., object], kind: type[Settings], *left_out: st
         if one.name in left_out:
             continue
         option = f"--{one.plain_name.replace('_', '-')}"
-        words = (one.words[0].lower() + one.words[1:]).rstrip(".")
+        words = (one.words[0].lower() + one.words[1:]).rstrip(".").replace("%", "%%")
         if one.limits is None:
             add(option, action=argparse.BooleanOptionalAction, default=one.default, help=words)
         else:
             unit = one.unit.upper() if one.unit.isalpha() else "N"
-            shown = f"{words} (default {one.default:g})"
+            shown = f"{words} (default %(default)g)"
             add(option, type=_checked(one), default=one.default, metavar=unit, help=shown)
 
 

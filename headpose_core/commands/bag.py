@@ -56,7 +56,8 @@ def add_parser(subcommands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Bags: poses into other bags, JSON lines or tables. A bad bag does not stop the others."""
-    require("rosbags", "bags")
+    for package in ("rosbags", "mcap"):
+        require(package, "bags")
     tasks = _tasks(args)
     with stoppable() as stopped:
         results = _in_processes if args.jobs > 1 and len(tasks) > 1 else _one_by_one
@@ -151,6 +152,8 @@ def _tell(task: BagTask, result: BagResult | Exception) -> bool:
         say(f"warning: {task.source}: {skipped} messages could not be used:")
         for reason, count in result.skipped.most_common(_REASONS_SHOWN):
             say(f"  {count} times: {reason}")
+    for calibration in result.calibrations:
+        say(f"{task.source}: calibration from {calibration}")
     outputs = ", ".join(str(path) for path in (task.out, task.jsonl, task.csv) if path)
     end = ", interrupted" if result.interrupted else ""
     say(f"{task.source}: {result.images} images, {result.heads} heads{end} -> {outputs}")

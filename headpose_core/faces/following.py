@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.faces.face_detector import FaceDetector
+from headpose_core.faces.prominence import Prominence
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_view import ImageView
 from headpose_core.types import Faces
@@ -31,15 +32,17 @@ class FaceFollower:
     """Finds the faces of an image stream without asking the detector each time."""
 
     def __init__(self) -> None:
+        self._prominence = Prominence()
         self.reset()
 
     def reset(self) -> None:
         """Ask the detector in the next image: what is known says nothing about that one."""
         self._known: _Known | None = None
+        self._prominence.reset()
 
     def find(self, detector: FaceDetector, view: ImageView, every: int, max_faces: int) -> Faces:
-        """The largest faces: detected in every ``every``-th image, where one is lost and where
-        settings have changed, followed in the others.
+        """The most prominent faces: detected in every ``every``-th image, where one is lost and
+        where settings have changed, followed in the others.
 
         Between detections boxes move but keep their size, the scores are the detector's times the
         correlation, and no new face is found; while there is none, every image is detected in.
@@ -50,7 +53,7 @@ class FaceFollower:
             found = _follow(view, known)
             if found is not None:
                 return found
-        faces = detector.detect(view).largest(max_faces)
+        faces = self._prominence.choose(detector.detect(view), max_faces)
         self._known = None
         if every > 1 and len(faces):
             inner = slice(_REACH, -_REACH)

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 
 from headpose_core.errors import DeviceError, ModelError
+from headpose_core.faces.configurable_detector import ConfigurableDetector
 from headpose_core.faces.face_detector import DetectorSettings
-from headpose_core.faces.turned_images import find_at_any_turn
-from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import read_model_file
-from headpose_core.onnx_files.sessions import CPU_PROVIDER, session_options
-from headpose_core.types import Faces
+from headpose_core.onnx_files.sessions import CPU_PROVIDER, import_onnxruntime, session_options
+from headpose_core.types import Faces, Image
 
 _MULTIPLE = 32  # the largest stride
 
 
-class InsightFaceDetector:
+class InsightFaceDetector(ConfigurableDetector):
     """A detector of insightface on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: an SCRFD or RetinaFace file (ONNX). A file with a fixed input size sees every image
@@ -40,35 +39,24 @@ class InsightFaceDetector:
         threads: int = 1,
         **settings: Any,
     ) -> None:
-        self.settings = DetectorSettings(**settings)
+        super().__init__(**settings)
         self.model_path = Path(model_path)
         self._detector = _load(self.model_path, threads)
 
-    def detect(self, view: ImageView) -> Faces:
-        """Find faces, best score first, with keypoints if the model has them. The box of a face
-        that is cut by the border leaves the image."""
-        settings = self.settings  # read once: another thread may change them
-
-        def find(view: ImageView) -> Faces:
-            return settings.accepted(self._find(view, settings))
-
-        return find_at_any_turn(find, view) if settings.rotation_retry else find(view)
-
-    def _find(self, view: ImageView, settings: DetectorSettings) -> Faces:
-        small, zoom = view.shrunk(settings.max_side)
-        padding = [(0, -small.shape[0] % _MULTIPLE), (0, -small.shape[1] % _MULTIPLE), (0, 0)]
-        padded = np.pad(small[..., ::-1], padding)  # insightface wants BGR and no scaling of ours
+    def _find(self, image: Image, settings: DetectorSettings) -> Faces:
+        padding = [(0, -image.shape[0] % _MULTIPLE), (0, -image.shape[1] % _MULTIPLE), (0, 0)]
+        padded = np.pad(image[..., ::-1], padding)  # insightface wants BGR and no scaling of ours
         found, points = self._detector.detect(
             padded, input_size=padded.shape[1::-1], det_thresh=settings.score_threshold
         )
-        boxes = np.asarray(found[:, :4] * np.tile(zoom, 2), np.float32)
-        keypoints = None if points is None else np.asarray(points * zoom, np.float32)
-        return Faces(boxes, np.asarray(found[:, 4], np.float32), keypoints)
+        boxes, scores = np.asarray(found[:, :4], np.float32), np.asarray(found[:, 4], np.float32)
+        return Faces(boxes, scores, None if points is None else np.asarray(points, np.float32))
 
 
 def _load(path: Path, threads: int) -> Any:
     """insightface's own object. It is not asked to check the file: it would download or assert."""
     read_model_file(path)
+    import_onnxruntime()  # before insightface does, and without telemetry
     try:
         from insightface.model_zoo import get_model
     except ImportError as error:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike
 
 from headpose_core.faces.assignment import assign
 from headpose_core.faces.boxes import box_distances
-from headpose_core.settings import Settings, setting
+from headpose_core.faces.face_tracker import Track, TrackerSettings
 from headpose_core.types import FloatArray
 
 # A letter first; no digit last, since a number follows: "cam" and "cam1" would both get to cam11.
@@ -33,34 +33,6 @@ _MAX_MISSED = 100
 # Images that come slowly are still a stream: a face in one and in the next keeps its id. How long
 # the next may take, in periods between images, and the longest period for which that holds.
 _UNEVEN, _LONGEST_PERIOD_S = 1.5, 2.0
-
-
-@dataclass(frozen=True)
-class Track:
-    """What the tracker knows about one face in this image.
-
-    face_id: prefix and number, constant along the track, never given twice by one tracker.
-    age: images since the track began, 1 in its first one.
-    confirmed: it has been seen in ``min_hits`` images.
-    """
-
-    face_id: str
-    age: int
-    confirmed: bool
-
-
-UNTRACKED = Track(face_id="", age=0, confirmed=False)  # stand-in of a pipeline without a tracker
-
-
-@dataclass(frozen=True)
-class TrackerSettings(Settings):
-    """Settings of a tracker. Where images come more slowly than ``max_gap_s``, a face must be in
-    each of them to keep its id."""
-
-    max_gap_s: float = setting(
-        0.3, "How long a lost face keeps its id.", unit="s", limits=(0.0, 3600.0)
-    )
-    min_hits: int = setting(2, "Images with a face before its TF frame is sent.", limits=(1, 1000))
 
 
 @dataclass

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 
 from headpose_core.errors import ModelError
 from headpose_core.faces.boxes import iou
+from headpose_core.faces.configurable_detector import ConfigurableDetector, suppressed
 from headpose_core.faces.face_detector import DetectorSettings
-from headpose_core.faces.turned_images import find_at_any_turn
-from headpose_core.images.image_view import ImageView
 from headpose_core.onnx_files.onnx_file import read_model_file, with_input_size
 from headpose_core.onnx_files.sessions import open_session
 from headpose_core.types import Faces, Image
@@ -43,7 +42,7 @@ _SAME_IOU = 0.7  # boxes that say the same of one face
 _CACHED_SIZES = 4  # a camera needs one; more help with folders of photos
 
 
-class YuNet:
+class YuNet(ConfigurableDetector):
     """YuNet on the CPU; a ``FaceDetector``. One thread at a time.
 
     model_path: another YuNet file; by default the one that ``find_yunet`` finds.
@@ -59,30 +58,19 @@ class YuNet:
         threads: int = 1,
         **settings: Any,
     ) -> None:
-        self.settings = DetectorSettings(**settings)
+        super().__init__(**settings)
         self.model_path = find_yunet(model_path)
         self._data = read_model_file(self.model_path)
         self._threads = threads
         self._sessions: OrderedDict[tuple[int, int], InferenceSession] = OrderedDict()
         self._refuse_other_models()
 
-    def detect(self, view: ImageView) -> Faces:
-        """Find faces, best score first, with keypoints. The box of a face that is cut by the
-        border leaves the image."""
-        settings = self.settings  # read once: another thread may change them
-
-        def find(view: ImageView) -> Faces:
-            return settings.accepted(self._find(view, settings))
-
-        return find_at_any_turn(find, view) if settings.rotation_retry else find(view)
-
-    def _find(self, view: ImageView, settings: DetectorSettings) -> Faces:
-        tensor, zoom = _prepare(view, settings.max_side)
+    def _find(self, image: Image, settings: DetectorSettings) -> Faces:
+        tensor = _prepare(image)
         outputs = self._run(self._session(*tensor.shape[2:]), tensor)
         boxes, scores, points = _decode(outputs, tensor.shape[3], settings.score_threshold)
-        keep = _best(boxes, scores)
-        boxes = _agreed(boxes, scores, keep) * np.tile(zoom, 2)
-        return Faces(boxes, scores[keep], points[keep] * zoom)
+        keep = suppressed(boxes, scores, _NMS_IOU)
+        return Faces(_agreed(boxes, scores, keep), scores[keep], points[keep])
 
     @staticmethod
     def _run(
@@ -149,17 +137,16 @@ def find_yunet(model_path: str | os.PathLike[str] | None = None) -> Path:
     return path
 
 
-def _prepare(view: ImageView, max_side: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Network input (1, 3, H, W) float32 BGR 0..255, and the zoom (x, y) back to the image."""
-    small, zoom = view.shrunk(max_side)
-    small_h, small_w = small.shape[:2]
+def _prepare(image: Image) -> NDArray[np.float32]:
+    """Network input (1, 3, H, W) float32 BGR 0..255."""
+    height, width = image.shape[:2]
     # Padding on the right and below leaves the coordinates as they are.
-    pad_h, pad_w = -small_h % _MULTIPLE, -small_w % _MULTIPLE
-    tensor = np.empty((1, 3, small_h + pad_h, small_w + pad_w), np.float32)
-    tensor[..., small_h:, :], tensor[..., small_w:] = 0, 0
-    for plane, channel in zip(tensor[0], _blue_green_red(small), strict=True):
-        plane[:small_h, :small_w] = channel
-    return tensor, zoom
+    pad_h, pad_w = -height % _MULTIPLE, -width % _MULTIPLE
+    tensor = np.empty((1, 3, height + pad_h, width + pad_w), np.float32)
+    tensor[..., height:, :], tensor[..., width:] = 0, 0
+    for plane, channel in zip(tensor[0], _blue_green_red(image), strict=True):
+        plane[:height, :width] = channel
+    return tensor
 
 
 def _blue_green_red(image: Image) -> Sequence[NDArray[np.uint8]]:
@@ -204,14 +191,3 @@ def _agreed(
     same = iou(boxes[keep], boxes) >= _SAME_IOU
     weights = same * scores.astype(np.float64)
     return np.asarray(weights @ boxes / weights.sum(axis=1, keepdims=True), np.float32)
-
-
-def _best(boxes: NDArray[np.float32], scores: NDArray[np.float32]) -> NDArray[np.intp]:
-    """Non-maximum suppression: indices of the boxes to keep, best score first."""
-    left = np.argsort(-scores, kind="stable")
-    keep = []
-    while left.size:
-        best, left = left[0], left[1:]
-        keep.append(best)
-        left = left[iou(boxes[best], boxes[left])[0] <= _NMS_IOU]
-    return np.array(keep, np.intp)

@@ -8,6 +8,7 @@ are about the viewing ray of the face; ``ray_rotation`` turns them into the opti
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeGuard
@@ -33,19 +34,19 @@ _SIZE_STD = 0.1
 _CENTRE_STD = 0.05
 _BOX_STD_PX = 1.0
 
-_COEFFICIENTS = {
-    "plumb_bob": (4, 5),
-    "rational_polynomial": (4, 5, 8, 12, 14),
-    "equidistant": (4,),
-}
+# Numbers of distortion by model. Drivers call all of OpenCV's polynomials plumb_bob.
+_POLYNOMIALS = dict.fromkeys(("plumb_bob", "rational_polynomial"), (4, 5, 8, 12, 14))
+COEFFICIENTS: dict[str, tuple[int, ...]] = {**_POLYNOMIALS, "equidistant": (4,)}
+# Lens models that are no pinhole even when all their numbers are zero.
+FISHEYE = re.compile("equi|fish|kannala|omni|mei|theta", re.IGNORECASE)
 
 
 def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
     """Whether rays can be computed: K is finite with positive focal lengths, D is understood.
 
     Distortion of an unknown model counts as uncalibrated, all zeros as no distortion. A fisheye
-    lens (equidistant) needs its coefficients: without it is unknown, with zeros it is the ideal
-    one, whose radius in the image is the angle.
+    lens needs a known model and its numbers; equidistant with zeros is the ideal one, whose radius
+    in the image is the angle. ``calibration`` says why, and whether the numbers can be true.
     """
     if camera is None:
         return False
@@ -54,8 +55,8 @@ def is_calibrated(camera: Camera | None) -> TypeGuard[Camera]:
         return False
     if not (K[0, 0] > 0 and K[1, 1] > 0):
         return False
-    known = D.size in _COEFFICIENTS.get(camera.distortion_model, ())
-    return known or (not D.any() and camera.distortion_model != "equidistant")
+    known = D.size in COEFFICIENTS.get(camera.distortion_model, ())
+    return known or (not D.any() and not FISHEYE.search(camera.distortion_model))
 
 
 def same_calibration(first: Camera | None, second: Camera | None) -> bool:
@@ -84,7 +85,7 @@ def viewing_ray(camera: Camera, point_px: ArrayLike) -> FloatArray:
     plane = np.stack([x, y], axis=-1)
     if camera.distortion_model == "equidistant":
         return _fisheye_ray(plane, camera.D)
-    if not np.any(camera.D):
+    if not np.any(camera.D) or not plane.size:  # OpenCV does not take no points
         return _unit(plane)
     return _unit(_undistorted(plane, camera.D))
 

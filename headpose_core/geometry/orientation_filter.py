@@ -42,7 +42,7 @@ class FilterSettings(Settings):
     )
     beta: float = setting(
         0.05,
-        "How fast the cutoff rises with speed; higher follows turns closer.",
+        "How fast the cutoff rises with speed; higher follows turns more closely.",
         unit="Hz per degree/s",
         limits=(0.0, 100.0),
     )

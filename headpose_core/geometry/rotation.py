@@ -34,7 +34,7 @@ def matrix_from_angles(angles_deg: ArrayLike) -> FloatArray:
         (cp * sr - sp * sy * cr, cp * cr + sp * sy * sr, sp * cy),
         (-sp * sr - cp * sy * cr, -sp * cr + cp * sy * sr, cp * cy),
     )
-    return _matrices(rows)
+    return matrices_of(rows)
 
 
 def angles_from_matrix(rotation: ArrayLike) -> FloatArray:
@@ -73,44 +73,11 @@ def rep103_angles(rotation: ArrayLike) -> FloatArray:
     return np.stack([yaw, pitch, roll], axis=-1)
 
 
-def quaternion_from_matrix(rotation: ArrayLike) -> FloatArray:
-    """Unit quaternion (x, y, z, w) with w >= 0 of (..., 3, 3) rotation matrices."""
-    R = np.asarray(rotation, np.float64)
-    xx, yy, zz = R[..., 0, 0], R[..., 1, 1], R[..., 2, 2]
-    xy, xz, yz = (
-        R[..., 1, 0] + R[..., 0, 1],
-        R[..., 0, 2] + R[..., 2, 0],
-        R[..., 2, 1] + R[..., 1, 2],
-    )
-    wx, wy, wz = (
-        R[..., 2, 1] - R[..., 1, 2],
-        R[..., 0, 2] - R[..., 2, 0],
-        R[..., 1, 0] - R[..., 0, 1],
-    )
-    # Each row is the quaternion times four of its own component: take the best conditioned one.
-    rows = (
-        (1 + xx - yy - zz, xy, xz, wx),
-        (xy, 1 - xx + yy - zz, yz, wy),
-        (xz, yz, 1 - xx - yy + zz, wz),
-        (wx, wy, wz, 1 + xx + yy + zz),
-    )
-    products = _matrices(rows)
-    best = np.argmax(np.diagonal(products, axis1=-2, axis2=-1), axis=-1)
-    q = np.take_along_axis(products, best[..., None, None], axis=-2)[..., 0, :]
-    q = q / np.linalg.norm(q, axis=-1, keepdims=True)
-    return np.asarray(np.where(q[..., 3:] < 0, -q, q))
-
-
-def matrix_from_quaternion(quaternion: ArrayLike) -> FloatArray:
-    """Rotation matrices (..., 3, 3) of quaternions (..., 4) x, y, z, w of any length but 0."""
-    q = np.asarray(quaternion, np.float64)
-    x, y, z, w = np.moveaxis(q / np.linalg.norm(q, axis=-1, keepdims=True), -1, 0)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
-        (2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
-        (2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
-    )
-    return _matrices(rows)
+def quarter_turns(quarters: ArrayLike) -> FloatArray:
+    """Rotations (N, 3, 3) that turn heads back from images turned clockwise by (N,) quarters."""
+    angle = -np.pi / 2 * np.asarray(quarters, np.float64)
+    sine, cosine, none = np.sin(angle).round(), np.cos(angle).round(), np.zeros_like(angle)
+    return matrices_of(((cosine, -sine, none), (sine, cosine, none), (none, none, none + 1.0)))
 
 
 def geodesic_deg(first: ArrayLike, second: ArrayLike) -> FloatArray:
@@ -124,14 +91,29 @@ def orientation_covariance(angles_deg: ArrayLike, std_deg: ArrayLike) -> FloatAr
     """Covariance of the orientation from independent errors of the three angles.
 
     angles_deg, std_deg: (..., 3) degrees. Returns (..., 3, 3) rad^2 of the small rotation that
-    separates the true head from the estimate, in the fixed optical axes: ``J diag(var) J^T``,
-    where the columns of J are the axes about which yaw, pitch and roll turn the head.
+    separates the true head from the estimate, in the fixed optical axes: ``J diag(var) J^T``.
     """
-    (sy, sp, _), (cy, cp, _) = _sines_and_cosines(angles_deg)
-    none, one = np.zeros_like(sy), np.ones_like(sy)
-    J = _matrices(((none, -one, sy), (cp, none, sp * cy), (-sp, none, cp * cy)))
+    J = _axes_of_angles(angles_deg)
     variance = np.radians(np.asarray(std_deg, np.float64)) ** 2
     return np.asarray((J * variance[..., None, :]) @ np.swapaxes(J, -1, -2))
+
+
+def angle_std_deg(angles_deg: ArrayLike, covariance: ArrayLike) -> FloatArray:
+    """Standard deviations (..., 3) in degrees, at most 180, of the paper's angles.
+
+    covariance: (..., 3, 3) rad^2 of their orientation; the way back of ``orientation_covariance``.
+    """
+    inverse = np.linalg.pinv(_axes_of_angles(angles_deg))
+    of_angles = inverse @ np.asarray(covariance, np.float64) @ np.swapaxes(inverse, -1, -2)
+    variance = np.diagonal(of_angles, axis1=-2, axis2=-1)
+    return np.asarray(np.minimum(np.degrees(np.sqrt(np.maximum(variance, 0.0))), 180.0))
+
+
+def _axes_of_angles(angles_deg: ArrayLike) -> FloatArray:
+    """J (..., 3, 3): its columns are the axes about which yaw, pitch and roll turn the head."""
+    (sy, sp, _), (cy, cp, _) = _sines_and_cosines(angles_deg)
+    none, one = np.zeros_like(sy), np.ones_like(sy)
+    return matrices_of(((none, -one, sy), (cp, none, sp * cy), (-sp, none, cp * cy)))
 
 
 def _sines_and_cosines(angles_deg: ArrayLike) -> tuple[FloatArray, FloatArray]:
@@ -140,6 +122,6 @@ def _sines_and_cosines(angles_deg: ArrayLike) -> tuple[FloatArray, FloatArray]:
     return np.sin(angles), np.cos(angles)
 
 
-def _matrices(rows: tuple[tuple[FloatArray, ...], ...]) -> FloatArray:
+def matrices_of(rows: tuple[tuple[FloatArray, ...], ...]) -> FloatArray:
     """Matrices (..., N, M) of their elements, (...) each, row by row."""
     return np.ascontiguousarray(np.moveaxis(np.array(rows), (0, 1), (-2, -1)))

@@ -1,84 +1,65 @@
 # SPDX-License-Identifier: Apache-2.0
 """sensor_msgs/CompressedImage to pixels: JPEG and PNG.
 
-What the header promises is looked at before anything is unpacked: a few bytes can ask for
-gigabytes. What is cut off is refused: a decoder would fill it with grey.
+What the header promises is looked at before anything is unpacked, see ``picture_headers``.
 """
 
 from __future__ import annotations
 
 import re
-import struct
 from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
-from headpose_core.images.image_messages import ENCODINGS
-from headpose_core.images.image_view import ImageView
+from headpose_core.images.image_messages import ENCODINGS, scaled_view
+from headpose_core.images.image_view import Encoding, ImageView
+from headpose_core.images.picture_headers import checked_size
+from headpose_core.images.value_depth import ValueDepth
 
 MOST_PIXELS = 1 << 26  # 67 megapixels, 200 MB of BGR
 
-_PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND\xaeB`\x82"
-_JPEG, _JPEG_END = b"\xff\xd8\xff", re.compile(b"\xff\xd9")
-_START_OF_SCAN = 0xDA
-# C4, C8 and CC have the same first digit, but are tables.
-_FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-# The pixels as the sensor has them, which is what the calibration is of: no EXIF orientation.
-_FLAGS = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+# Grey or colours, 8 or 16 bits: as the file has them. And as the sensor has them, which is what
+# the calibration is of: no EXIF orientation.
+_FLAGS = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+# The first word of `format` is the encoding before compression; with one of these the last word is
+# that of the colours in the file, as the transport "compressed" writes and reads it.
+_COLOURS = re.compile(r"(rgb|bgr)a?(8|16)")
+_BAYER = re.compile(r"bayer_(?:rggb|bggr|gbrg|grbg)(?=8|16)")
 
 
-def view_from_compressed(message: Any) -> ImageView:
-    """The picture in a CompressedImage, as it is decoded: BGR.
+def view_from_compressed(message: Any, depth: ValueDepth | None = None) -> ImageView:
+    """The picture in a CompressedImage, as it is decoded.
 
-    message: only `data` and, for the errors, `format` are read; the data say themselves what they
-    are. 16-bit PNG are scaled to 8 bits. Raises ImageError for what is neither JPEG nor PNG, for
-    more than 67 megapixels, and for data that are broken or cut off.
+    message: `format` says what the values in the file mean: a Bayer mosaic, or red and blue
+    exchanged; the rest the data say themselves. 16-bit PNG are scaled to 8 bits by the bits that
+    they use. depth: of the stream of images; None when this one stands by itself.
+    Raises ImageError for what is neither JPEG nor PNG, for more than 67 megapixels, and for data
+    that are broken or cut off.
     """
     data = memoryview(message.data)
     name = f"compressed image '{message.format}' of {len(data)} bytes"
-    begin = bytes(data[:8])
-    if begin == _PNG:
-        width, height, whole = _png_header(data)
-    elif begin.startswith(_JPEG):
-        width, height, whole = _jpeg_header(data)
-    else:
-        raise ImageError(f"{name}: expected JPEG or PNG, got data that begin with {begin!r}")
-    if not (width and height):
-        raise ImageError(f"{name}: expected a size in its header, found none")
-    if width * height > MOST_PIXELS:
-        raise ImageError(f"{name}: expected up to {MOST_PIXELS} pixels, got {width}x{height}")
-    if not whole:
-        raise ImageError(f"{name}: expected a picture of {width}x{height}, its end is cut off")
+    width, height = checked_size(data, name, MOST_PIXELS)
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), _FLAGS)
     except cv2.error as error:
         raise ImageError(f"{name}: OpenCV refuses it ({error.err})") from error
     if image is None or image.shape[:2] != (height, width):
         raise ImageError(f"{name}: expected a picture of {width}x{height}, its data are broken")
-    return ImageView(image, ENCODINGS["bgr8"])
+    try:
+        return scaled_view(image, _encoding(image, message.format), depth)
+    except ImageError as error:  # a mosaic of an odd size
+        raise ImageError(f"{name}: {error}") from error
 
 
-def _png_header(data: memoryview) -> tuple[int, int, bool]:
-    """Width, height, 0 when they are not there, and whether the data are whole."""
-    if bytes(data[12:16]) != b"IHDR" or len(data) < 24:
-        return 0, 0, False
-    width, height = struct.unpack_from(">II", data, 16)
-    return width, height, _PNG_END in bytes(data[-32:])  # some writers pad
-
-
-def _jpeg_header(data: memoryview) -> tuple[int, int, bool]:
-    """The same of a JPEG: from segment to segment until the scan begins."""
-    width = height = 0
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        kind, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
-        if kind in _FRAME_HEADERS and at + 9 <= len(data):
-            height, width = struct.unpack_from(">HH", data, at + 5)
-        if kind == _START_OF_SCAN:
-            # In the scan itself FF is never followed by D9.
-            return width, height, bool(_JPEG_END.search(data, at))
-        at += 1 if kind == 0xFF else 2 + length  # FF may be repeated before a segment
-    return width, height, False
+def _encoding(image: NDArray[Any], told: str) -> Encoding:
+    """What decoded values, (H, W) or (H, W, 3), mean by the `format` of their message."""
+    bits = 8 * image.itemsize
+    before, _, after = told.partition(";")
+    if image.ndim == 2:
+        mosaic = _BAYER.match(before.strip())
+        return ENCODINGS[f"{mosaic[0]}{bits}" if mosaic else f"mono{bits}"]
+    exchanged = after and _COLOURS.fullmatch(before.strip()) and "compressed bgr" not in after
+    return ENCODINGS[f"rgb{bits}" if exchanged else f"bgr{bits}"]

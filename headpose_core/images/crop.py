@@ -35,11 +35,16 @@ CROP_RULES: dict[Fit, dict[str, Any]] = {
 }
 
 
-def crop_windows(boxes: ArrayLike, fit: Fit = "pad") -> NDArray[np.int32]:
+def crop_windows(boxes: ArrayLike, fit: Fit = "pad", scale: float = 1.0) -> NDArray[np.int32]:
     """What to cut out for boxes (N, 4): squares (see ``square_boxes``), or the boxes themselves.
 
-    Returns (N, 4) int32: whole pixels that contain the box.
+    scale: of the boxes about their middles, before anything else.
+    Returns (N, 4) int32: whole pixels that contain the scaled box.
     """
+    if scale != 1.0:
+        low, high = np.split(np.asarray(boxes, np.float64).reshape(-1, 4), 2, axis=1)
+        middle, half = (low + high) / 2, (high - low) / 2 * scale
+        boxes = np.hstack([middle - half, middle + half])
     if fit == "pad":
         return square_boxes(boxes)
     boxes = np.asarray(boxes, np.float64).reshape(-1, 4)

@@ -8,6 +8,7 @@ asked, when it is installed, for the encodings that are unknown here.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from headpose_core.errors import ImageError
 from headpose_core.images.image_view import RGB, Encoding, ImageView
+from headpose_core.images.value_depth import ValueDepth
 
 # Bayer names of ROS say which colours the first two rows begin with; those of OpenCV name the
 # second and third pixel of the second row, so they look swapped.
@@ -57,26 +59,36 @@ ENCODINGS = {
 }
 
 
-def view_from_message(message: Any) -> ImageView:
+def view_from_message(message: Any, depth: ValueDepth | None = None) -> ImageView:
     """The picture in a message, where it lies: nothing is converted before it is looked at.
 
-    The message's memory must stay as it is meanwhile. Raises ImageError when size, step, encoding
-    and amount of data do not fit together.
+    The message's memory must stay as it is meanwhile. depth: of the stream of images, for 16-bit
+    values; None when this one stands by itself. Raises ImageError when size, step, encoding and
+    amount of data do not fit together.
     """
     encoding = ENCODINGS.get(message.encoding)
     if encoding is None:
         return ImageView(_with_cv_bridge(message))
-    return ImageView(_values(message, encoding), encoding)
+    return scaled_view(_values(message, encoding), encoding, depth)
 
 
 def image_from_message(message: Any) -> NDArray[np.uint8]:
     """The picture in a message as (H, W, 3) uint8 RGB.
 
     A view of the message's memory where it is RGB already, padding at the end of the rows
-    included; else a new array. 16-bit values are scaled from 0..65535 to 0..255. Raises ImageError
-    when size, step, encoding and amount of data do not fit together.
+    included; else a new array. 16-bit values are scaled to 0..255 by the bits that they use.
+    Raises ImageError when size, step, encoding and amount of data do not fit together.
     """
     return view_from_message(message).rgb()
+
+
+def scaled_view(
+    values: NDArray[Any], encoding: Encoding, depth: ValueDepth | None = None
+) -> ImageView:
+    """A view of values in an encoding, of 16-bit ones by the bits that they use."""
+    if encoding.bits == 16 and values.size:
+        encoding = replace(encoding, white=(depth or ValueDepth()).white(values))
+    return ImageView(values, encoding)
 
 
 def _values(message: Any, encoding: Encoding) -> NDArray[Any]:

@@ -28,7 +28,7 @@ class Encoding:
 
     order: "rgb", "bgr" or "grey" where nothing has to be computed for that; else None.
     conversion: OpenCV's code for it; None for what is RGB.
-    channels: values per pixel. bits: of a value, 8 or 16 (0..65535 becomes 0..255).
+    channels: values per pixel. bits: of a value, 8 or 16. white: what becomes 255 of 16 bits.
     rows: of data per row of the image, in halves: 3 for planar formats, whose chroma follows
     below. even: (width, height) must be multiples of these.
     reach: pixels around one that its colour depends on.
@@ -38,6 +38,7 @@ class Encoding:
     conversion: int | None = None
     channels: int = 1
     bits: int = 8
+    white: int = 65535
     rows: int = 2
     even: tuple[int, int] = (1, 1)
     reach: int = 0
@@ -145,7 +146,7 @@ class ImageView:
             if self._encoding.conversion is not None:
                 values = cv2.cvtColor(values, self._encoding.conversion)
             if self._encoding.bits == 16:
-                values = cv2.convertScaleAbs(values, alpha=255 / 65535)
+                values = cv2.convertScaleAbs(values, alpha=255 / self._encoding.white)
         except cv2.error as error:
             raise ImageError(f"OpenCV cannot convert it ({error.err})") from error
         return np.asarray(values, np.uint8)

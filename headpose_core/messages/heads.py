@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``Frame`` to messages and CameraInfo to ``Camera``; ``rotation`` has the angles.
+"""``Frame`` to messages; ``rotation`` has the angles.
 
 Nothing of ROS is imported here. ``make`` builds the messages: by ROS's own classes in the node, by
 a bag writer's in ``headpose bag``. Both get the same fields, in the same order of the same values.
@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headpose_core.geometry.camera_model import is_calibrated
-from headpose_core.geometry.rotation import BODY_TO_OPTICAL, quaternion_from_matrix, rep103_angles
-from headpose_core.types import Camera, FloatArray, Frame, Head
+from headpose_core.geometry.quaternions import quaternion_from_matrix
+from headpose_core.geometry.rotation import BODY_TO_OPTICAL, rep103_angles
+from headpose_core.types import FloatArray, Frame, Head
 
 
 class MessageFactory(Protocol):
@@ -31,40 +31,6 @@ _GAZE_IN_FACE = np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
 def seconds(stamp: Any) -> float:
     """A builtin_interfaces/Time as seconds."""
     return float(stamp.sec + stamp.nanosec * 1e-9)
-
-
-def camera_from_message(info: Any) -> Camera:
-    """The camera of the images that a CameraInfo comes with, calibrated or not.
-
-    K in the message belongs to the whole sensor; the images show its region of interest (all of it
-    when that is empty), of which binning makes one pixel of several (REP 104).
-    """
-    bins = np.maximum((info.binning_x, info.binning_y), 1)
-    whole = not (info.roi.width and info.roi.height)
-    corner = np.zeros(2) if whole else np.array([info.roi.x_offset, info.roi.y_offset])
-    shown = (info.width, info.height) if whole else (info.roi.width, info.roi.height)
-    width, height = (np.array(shown) // bins).tolist()
-    K = np.array(info.k, np.float64).reshape(3, 3)
-    # Whole numbers are the middles of pixels, and the corner of the image is half a pixel off.
-    K[:2, 2] -= corner - 0.5
-    K[:2] /= bins[:, None]
-    K[:2, 2] -= 0.5
-    return Camera(width, height, K, np.array(info.d, np.float64), info.distortion_model)
-
-
-def calibration_problem(camera: Camera | None, image_size: tuple[int, int] | None) -> str:
-    """Why `camera` says nothing about images of `image_size` (w, h); "" when it does.
-
-    None: no camera_info, or no image, came yet.
-    """
-    if camera is None:
-        return "no camera_info yet"
-    if not is_calibrated(camera):
-        return "camera_info has no calibration that can be used"
-    if image_size not in (None, (camera.width, camera.height)):
-        sizes = f"for {camera.width}x{camera.height}, images are {image_size[0]}x{image_size[1]}"
-        return f"camera_info is {sizes}"
-    return ""
 
 
 def head_pose_array(

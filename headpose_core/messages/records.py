@@ -8,19 +8,25 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-from headpose_core.geometry.rotation import quaternion_from_matrix
+from headpose_core.geometry.direction import Direction
+from headpose_core.geometry.quaternions import quaternion_from_matrix
+from headpose_core.geometry.rotation import rep103_angles
 from headpose_core.messages.heads import orientation
 from headpose_core.output_files import atomic_write
 from headpose_core.types import FloatArray, Frame, Head
 
 CSV_COLUMNS = (
     *("stamp", "face_id", "x1", "y1", "x2", "y2", "score"),
-    *("yaw_deg", "pitch_deg", "roll_deg", "yaw_std_deg", "pitch_std_deg", "roll_std_deg"),
+    *("left_deg", "up_deg", "tilt_deg"),
+    *("rep103_yaw_deg", "rep103_pitch_deg", "rep103_roll_deg"),
+    *("paper_yaw_deg", "paper_pitch_deg", "paper_roll_deg"),
+    *("paper_yaw_std_deg", "paper_pitch_std_deg", "paper_roll_std_deg"),
     *("extrapolated", "qx", "qy", "qz", "qw", "x_m", "y_m", "z_m"),
 )
 
@@ -28,19 +34,20 @@ CSV_COLUMNS = (
 def head_record(head: Head) -> dict[str, Any]:
     """A head for JSON.
 
-    box: pixels. yaw_deg, pitch_deg, roll_deg, std_deg: of the paper, unfiltered, about the viewing
-    ray. orientation_xyzw: quaternion of the REP-103 axes in the optical frame, filtered if there
-    is a filter. position_m: the sellion in the optical frame, only when the camera is calibrated.
+    box: pixels. direction: where the nose points about the viewing ray, filtered if there is a
+    filter. rep103_deg: yaw, pitch, roll of the same as the ROS message has them, in degrees.
+    paper_deg, paper_std_deg: yaw, pitch, roll of the paper, unfiltered, about the viewing ray.
+    orientation_xyzw: quaternion of the REP-103 axes in the optical frame. position_m: the sellion
+    in the optical frame, only when the camera is calibrated.
     """
-    yaw, pitch, roll = _rounded(head.paper_angles_deg, 3)
     record: dict[str, Any] = {"face_id": head.face_id} if head.face_id else {}
     record |= {
         "box": _rounded(head.box, 2),
         "score": round(head.score, 4),
-        "yaw_deg": yaw,
-        "pitch_deg": pitch,
-        "roll_deg": roll,
-        "std_deg": _rounded(head.std_deg, 3),
+        "direction": {k: round(v, 2) for k, v in asdict(Direction.of(head.rotation)).items()},
+        "rep103_deg": _rounded(np.degrees(rep103_angles(head.rotation)), 3),
+        "paper_deg": _rounded(head.paper_angles_deg, 3),
+        "paper_std_deg": _rounded(head.std_deg, 3),
         "extrapolated": head.extrapolated,
         "orientation_xyzw": _rounded(quaternion_from_matrix(orientation(head)), 6),
     }
@@ -50,7 +57,7 @@ def head_record(head: Head) -> dict[str, Any]:
 
 
 def frame_record(frame: Frame) -> dict[str, Any]:
-    """An image for JSON: its time, how long it took, and its heads, the largest face first."""
+    """An image for JSON: its time, how long it took, and its heads, in their order."""
     return {
         "stamp": round(frame.stamp_s, 6),
         "processing_ms": round(sum(frame.timings_ms.values()), 2),
@@ -99,9 +106,10 @@ def text_file(path: Path) -> Iterator[TextIO]:
 
 def _row(stamp: float, head: dict[str, Any]) -> list[Any]:
     position = head.get("position_m", [""] * 3)
-    angles = [head[name] for name in ("yaw_deg", "pitch_deg", "roll_deg")]
-    start = [stamp, head.get("face_id", ""), *head["box"], head["score"], *angles]
-    return [*start, *head["std_deg"], head["extrapolated"], *head["orientation_xyzw"], *position]
+    start = [stamp, head.get("face_id", ""), *head["box"], head["score"]]
+    angles = [*head["direction"].values(), *head["rep103_deg"], *head["paper_deg"]]
+    end = [head["extrapolated"], *head["orientation_xyzw"], *position]
+    return [*start, *angles, *head["paper_std_deg"], *end]
 
 
 def _rounded(values: FloatArray | Any, digits: int) -> list[float]:

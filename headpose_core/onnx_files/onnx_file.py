@@ -8,7 +8,6 @@ ends in a ModelError.
 
 from __future__ import annotations
 
-import math
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -35,10 +34,11 @@ _CHILDREN = {
 }
 _EXTERNAL_DATA, _DATA_LOCATION, _EXTERNAL = 13, 14, 1  # of a tensor
 _INPUT_SHAPE = (7, 11, 2, 1, 2)  # graph, input, type, tensor type, shape; in it: dim (1)
-_GRAPH, _PROPERTY = 7, 14  # of a model
-_NODE, _INITIALIZER, _INPUT, _OUTPUT = 1, 5, 11, 12  # of a graph
-_OPERATOR = 4  # of a node
+GRAPH, _PROPERTY = 7, 14  # of a model
+NODE, INITIALIZER, _INPUT, OUTPUT = 1, 5, 11, 12  # of a graph
+OPERATOR = 4  # of a node
 _DIMS, _TYPE, _NAME, _RAW = 1, 2, 8, 9  # of a tensor
+FLOAT32, FLOAT16 = 1, 10
 # Element types of onnx.proto by their numbers; others keep the number.
 _TYPES = {1: "float32", 2: "uint8", 3: "int8", 6: "int32", 7: "int64", 10: "float16"}
 
@@ -103,19 +103,19 @@ def uses_external_data(data: bytes) -> bool:
 def describe(data: bytes) -> Description:
     """Inputs, outputs, operators and metadata of an ONNX model. ModelError: not protobuf."""
     model = memoryview(data)
-    graph = first(model, _GRAPH)[0]
+    graph = first(model, GRAPH)[0]
     constants = {name for name, _ in _initializers(graph)}
     inputs = (_tensor_info(message) for message in _each(graph, _INPUT))
     properties = (dict(fields(message)) for message in _each(model, _PROPERTY))
     return Description(
         # Before IR version 4 the weights were inputs, too.
         inputs=tuple(info for info in inputs if info.name not in constants),
-        outputs=tuple(_tensor_info(message) for message in _each(graph, _OUTPUT)),
+        outputs=tuple(_tensor_info(message) for message in _each(graph, OUTPUT)),
         operators=frozenset(
             text_in(value)
-            for node in _each(graph, _NODE)
+            for node in _each(graph, NODE)
             for number, value in fields(node)
-            if number == _OPERATOR
+            if number == OPERATOR
         ),
         properties={text_in(p.get(1, 0)): text_in(p.get(2, memoryview(b""))) for p in properties},
     )
@@ -124,23 +124,42 @@ def describe(data: bytes) -> Description:
 def read_weights(data: bytes) -> dict[str, NDArray[np.float32]]:
     """The float32 and float16 initialisers of an ONNX model by name, as float32.
 
-    Raises ModelError when ``data`` is no model or when one holds less data than its shape says.
+    Raises ModelError when ``data`` is no model or when one's data do not fill its shape.
     """
     weights = {}
-    for name, tensor in _initializers(first(memoryview(data), _GRAPH)[0]):
+    for name, tensor in _initializers(first(memoryview(data), GRAPH)[0]):
         dims = [number_in(value) for number, value in fields(tensor) if number == _DIMS]
         rest = dict(fields(tensor))
         dtype = _TYPES.get(number_in(rest.get(_TYPE, 0)))
         if dtype not in ("float32", "float16"):
             continue
         raw = message_in(rest.get(_RAW, memoryview(b"")))
-        if min(dims, default=1) < 0 or len(raw) != np.dtype(dtype).itemsize * math.prod(dims):
-            raise ModelError(
-                f"expected the weights {name} {dims} as raw data, got {len(raw)} bytes"
-            )
-        values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(dims)
+        told = f"expected the weights {name} {dims} as raw data, got {len(raw)} bytes"
+        if min(dims, default=0) < 0:  # NumPy would choose a size for it
+            raise ModelError(told)
+        try:
+            values = np.frombuffer(raw, np.dtype(dtype).newbyteorder("<")).reshape(dims)
+        except ValueError as error:  # of another length, or more or larger axes than NumPy takes
+            raise ModelError(told) from error
         weights[name] = values.astype(np.float32)
     return weights
+
+
+def tensor_name(tensor: memoryview) -> str:
+    """The name of an initialiser."""
+    return text_in(dict(fields(tensor)).get(_NAME, memoryview(b"")))
+
+
+def tensor_type(tensor: memoryview) -> int:
+    """The element type of an initialiser, by its number in onnx.proto."""
+    return number_in(dict(fields(tensor)).get(_TYPE, 0))
+
+
+def tensor_bytes(name: str, values: NDArray[np.float16]) -> bytes:
+    """The message of an initialiser with these values."""
+    dims = b"".join(encode(_DIMS, size) for size in values.shape)
+    raw = values.astype("<f2").tobytes()
+    return dims + encode(_TYPE, FLOAT16) + encode(_NAME, name.encode()) + encode(_RAW, raw)
 
 
 def with_input_size(data: bytes, height: int, width: int) -> bytes:
@@ -186,8 +205,7 @@ def _each(message: memoryview, field: int) -> Iterator[memoryview]:
 
 def _initializers(graph: memoryview) -> Iterator[tuple[str, memoryview]]:
     """Name and message of each weight."""
-    for tensor in _each(graph, _INITIALIZER):
-        yield text_in(dict(fields(tensor)).get(_NAME, memoryview(b""))), tensor
+    return ((tensor_name(tensor), tensor) for tensor in _each(graph, INITIALIZER))
 
 
 def _tensor_info(message: memoryview) -> TensorInfo:

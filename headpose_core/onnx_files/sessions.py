@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ONNX Runtime: imported here only, on first use; sessions for detector and pose network."""
+"""ONNX Runtime: imported here only, on first use; sessions for detector and pose network.
+
+Whatever imports it by itself, as insightface does, is imported after ``import_onnxruntime``.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
@@ -15,10 +19,13 @@ if TYPE_CHECKING:
     from onnxruntime import InferenceSession, SessionOptions
 
 CPU_PROVIDER = "CPUExecutionProvider"
+# Read by ONNX Runtime when it is imported. Without it the machine gets a number, which is kept in
+# ~/.cache, and what runs on it is sent to the makers every few seconds.
+_DISABLE_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
 
 def import_onnxruntime() -> ModuleType:
-    """The module ``onnxruntime``.
+    """The module ``onnxruntime``, without its telemetry unless the user's environment wants it.
 
     Raises DeviceError when it is not installed, or when its CPU and its GPU distribution both are:
     they overwrite each other's files, and which device works is then a matter of luck.
@@ -28,6 +35,7 @@ def import_onnxruntime() -> ModuleType:
             "expected one ONNX Runtime, got onnxruntime and onnxruntime-gpu, which overwrite each "
             "other: pip uninstall both, then install headpose-ehpnet[cpu] or headpose-ehpnet[gpu]"
         )
+    os.environ.setdefault(_DISABLE_TELEMETRY, "1")
     try:
         import onnxruntime
     except ImportError as error:
@@ -51,7 +59,8 @@ def open_session(
     """
     ort, options = import_onnxruntime(), session_options(threads)
     try:
-        return ort.InferenceSession(data, options, providers=list(providers))
+        # Without its own fallback, which tries other providers than those that were asked for.
+        return ort.InferenceSession(data, options, providers=list(providers), enable_fallback=0)
     except Exception as error:  # ONNX Runtime has no common base class for its errors
         raise ModelError(f"expected a valid ONNX model, ONNX Runtime says: {error}") from error
 

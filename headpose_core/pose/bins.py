@@ -7,11 +7,10 @@ bin centres; its uncertainty is the spread of the same distribution after calibr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from headpose_core.pose.pose_model import Estimate
 from headpose_core.types import FloatArray
 
 NUM_BINS = 62
@@ -27,19 +26,6 @@ BIN_CENTRES_DEG.flags.writeable = False
 STD_FLOOR_DEG = BIN_WIDTH_DEG / 12**0.5
 OUTER_BINS = 3
 OUTER_MASS = 0.2
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """Angles of N faces in the order yaw, pitch, roll, in the paper's convention.
-
-    mean_deg: (N, 3) float64. std_deg: (N, 3) float64, calibrated one-sigma.
-    extrapolated: (N,) bool, the head may be turned further than the bins reach.
-    """
-
-    mean_deg: FloatArray
-    std_deg: FloatArray
-    extrapolated: NDArray[np.bool_]
 
 
 def label_bins(angles_deg: ArrayLike) -> NDArray[np.int64]:

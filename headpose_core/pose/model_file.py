@@ -20,6 +20,7 @@ from headpose_core.errors import ModelError
 from headpose_core.images.crop import CROP_RULES, CROP_SIZE, Fit
 from headpose_core.onnx_files.onnx_file import Description, TensorInfo
 from headpose_core.pose.bins import BIN_WIDTH_DEG, FIRST_CENTRE_DEG, NUM_BINS
+from headpose_core.pose.turns import TURNS_SHAPE
 from headpose_core.types import FloatArray
 
 # What every file of this format carries, whatever the model.
@@ -42,6 +43,9 @@ class ModelMetadata:
     temperature: (3,) float64 > 0, calibrates the spread of yaw, pitch, roll; see ``bins.decode``.
     metrics: what it reached where, as its export measured it.
     crop: whether it wants boxes padded to squares, as in the paper, or stretched.
+    crop_scale: of the boxes before that; below 1 it sees less around the face.
+    turns: (4, 10) float64, tells by the logits how a crop is turned, see ``turns.py``; None where
+        that was not learned, and faces are then taken to be upright.
     """
 
     name: str
@@ -52,18 +56,26 @@ class ModelMetadata:
     metrics: dict[str, Any]
     git_hash: str
     crop: Fit = "pad"
+    crop_scale: float = 1.0
+    turns: FloatArray | None = None
 
     def to_properties(self) -> dict[str, str]:
         """The file's ``metadata_props``; lists and objects as JSON."""
-        lists = {"temperature": self.temperature.tolist(), "crop": CROP_RULES[self.crop]}
-        values = {**vars(self), **lists, **FIXED_PROPERTIES}
+        crop = {**CROP_RULES[self.crop], "scale": self.crop_scale}
+        values = {**vars(self), "temperature": self.temperature.tolist(), "crop": crop}
+        values |= FIXED_PROPERTIES
+        del values["crop_scale"], values["turns"]
+        if self.turns is not None:
+            values["turns"] = np.round(self.turns, 5).tolist()
         return {k: v if isinstance(v, str) else json.dumps(v) for k, v in values.items()}
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> ModelMetadata:
         """Read ``metadata_props``. Raises ModelError when they are missing, broken or of another
         format, bin grid or crop rule than this library's."""
-        missing = (FIXED_PROPERTIES.keys() | cls.__annotations__.keys()) - properties.keys()
+        # The scale is part of "crop"; files of before 0.5.0 have neither.
+        needed = cls.__annotations__.keys() - {"crop_scale", "turns"}
+        missing = (FIXED_PROPERTIES.keys() | needed) - properties.keys()
         if missing:
             raise ModelError(
                 f"expected a model exported for headpose, its metadata lack {sorted(missing)}; "
@@ -73,12 +85,15 @@ class ModelMetadata:
             got = properties[key] if isinstance(expected, str) else _json(properties, key)
             if got != expected:
                 raise ModelError(f"metadata '{key}': expected {expected}, got {got}")
+        crop, crop_scale = _crop(_json(properties, "crop"))
         texts = ("name", "version", "training_data", "licence", "git_hash")
         return cls(
             **{key: properties[key] for key in texts},
             temperature=_temperature(_json(properties, "temperature")),
             metrics=_metrics(_json(properties, "metrics")),
-            crop=_crop(_json(properties, "crop")),
+            crop=crop,
+            crop_scale=crop_scale,
+            turns=_turns(_json(properties, "turns")) if "turns" in properties else None,
         )
 
 
@@ -127,14 +142,29 @@ def _temperature(value: Any) -> FloatArray:
     return temperature
 
 
+def _turns(value: Any) -> FloatArray:
+    try:
+        turns = np.array(value, np.float64)
+    except (ValueError, TypeError):
+        turns = np.empty(0)
+    if turns.shape != TURNS_SHAPE or not np.isfinite(turns).all():
+        raise ModelError(f"metadata 'turns': expected numbers {TURNS_SHAPE}, got {value}")
+    return turns
+
+
 def _metrics(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ModelError(f"metadata 'metrics': expected a JSON object, got {value}")
     return value
 
 
-def _crop(value: Any) -> Fit:
+def _crop(value: Any) -> tuple[Fit, float]:
+    """The rule and its scale, which files of before 0.5.0 do not have."""
+    rest = {**value} if isinstance(value, dict) else {}
+    scale = rest.pop("scale", 1.0)
+    if not isinstance(scale, (int, float)) or not 0.5 <= scale <= 2.0:
+        raise ModelError(f"metadata 'crop': expected a scale from 0.5 to 2, got {scale}")
     for fit, rule in CROP_RULES.items():
-        if value == rule:
-            return fit
+        if rest == rule:
+            return fit, float(scale)
     raise ModelError(f"metadata 'crop': expected one of {[*CROP_RULES.values()]}, got {value}")

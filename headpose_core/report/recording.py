@@ -75,7 +75,7 @@ def read_recording(path: Path, topic: str) -> Recording:
 
 def _track(face_id: str, seen: list[tuple[int, dict[str, Any]]]) -> FaceTrack:
     heads = [head for _, head in seen]
-    angles = [[head[f"{name}_deg"] for name in ("yaw", "pitch", "roll")] for head in heads]
+    angles = [head["angles_deg"] for head in heads]
     return FaceTrack(
         face_id,
         np.array([index for index, _ in seen], np.int64),
@@ -102,12 +102,18 @@ def _from_lines(path: Path) -> Iterator[tuple[float, float, list[dict[str, Any]]
 
 
 def _checked(head: dict[str, Any]) -> dict[str, Any]:
-    for name, size in (("box", 4), ("std_deg", 3)):
-        if np.array(head[name], np.float64).shape != (size,):
+    """The part that is used of a head. Lines of before 0.5.0 name the angles in another way."""
+    old = [head.get(f"{name}_deg") for name in ("yaw", "pitch", "roll")]
+    found = {
+        "face_id": head.get("face_id", "?"),
+        "box": head["box"],
+        "angles_deg": head.get("paper_deg", old),
+        "std_deg": head["paper_std_deg"] if "paper_deg" in head else head["std_deg"],
+    }
+    for name, size in (("box", 4), ("angles_deg", 3), ("std_deg", 3)):
+        if np.array(found[name], np.float64).shape != (size,):
             raise ValueError(f"'{name}' has not {size} numbers")
-    for name in ("yaw_deg", "pitch_deg", "roll_deg"):
-        float(head[name])
-    return head
+    return found
 
 
 def _from_bag(path: Path, topic: str) -> Iterator[tuple[float, float, list[dict[str, Any]]]]:
@@ -130,13 +136,11 @@ def _from_bag(path: Path, topic: str) -> Iterator[tuple[float, float, list[dict[
 
 
 def _from_message(head: Any) -> dict[str, Any]:
-    roi, (yaw, pitch, roll) = head.roi, head.paper_angles
+    roi = head.roi
     x, y = roi.x_offset, roi.y_offset
     return {
         "face_id": head.face_id,
-        "yaw_deg": yaw,
-        "pitch_deg": pitch,
-        "roll_deg": roll,
+        "angles_deg": head.paper_angles,
         "std_deg": np.degrees(head.stddev),
         "box": [x, y, x + roi.width, y + roi.height],
     }

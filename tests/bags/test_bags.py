@@ -151,7 +151,7 @@ def test_text_files_hold_the_poses(bag, recording: Path) -> None:
     assert np.linalg.norm(head["orientation_xyzw"]) == pytest.approx(1.0, abs=1e-5)
     rows = list(csv.DictReader(Path("p.csv").read_text().splitlines()))
     assert tuple(rows[0]) == CSV_COLUMNS
-    assert float(rows[0]["yaw_deg"]) == head["yaw_deg"]
+    assert float(rows[0]["paper_yaw_deg"]) == head["paper_deg"][0]
     assert float(rows[0]["z_m"]) == head["position_m"][2]
 
 

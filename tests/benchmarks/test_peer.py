@@ -3,15 +3,18 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from benchmarks import bench
 from benchmarks.peer import PeerModel
 from headpose_core.errors import ModelError
 from headpose_core.faces.detection import GivenBoxes
+from headpose_core.images.image_view import as_view
 from headpose_core.pipeline import HeadPosePipeline
 from tests.benchmarks.peer_files import write_peer, write_toml
 from tests.places import REPOSITORY
@@ -54,11 +57,11 @@ def test_the_crop_is_a_scaled_square_about_the_box(tmp_path: Path) -> None:
     for scale in (1.0, 1.3):
         model = peer(tmp_path, f"size = 64\nbox_scale = {scale}", size=64)
         share = 80 * 40 / (80 * scale) ** 2
-        mean = model.infer(model.crop(image, box))[0, 0]
+        mean = model.infer(model.crop(as_view(image), box))[0, 0]
         assert mean == pytest.approx(255 * share, rel=0.02)
 
 
-def test_angles_of_several_files_are_averaged_and_a_fixed_batch_is_fed_one_by_one(
+def test_files_are_averaged_and_a_fixed_batch_is_fed_one_by_one(
     tmp_path: Path,
 ) -> None:
     files = (
@@ -104,7 +107,7 @@ def test_a_description_that_is_wrong_is_refused(
         peer(tmp_path, input, output)
 
 
-def test_a_file_that_is_not_there_is_named_with_where_it_was_looked_for(tmp_path: Path) -> None:
+def test_a_missing_file_is_named_with_where_it_should_be(tmp_path: Path) -> None:
     path = write_toml(tmp_path, files=("absent.onnx",), input="size = 16", output="")
     with pytest.raises(ModelError, match=r"absent\.onnx"):
         PeerModel(path)
@@ -117,7 +120,20 @@ def test_a_file_that_is_not_there_is_named_with_where_it_was_looked_for(tmp_path
 def test_python_310_without_tomli_is_told_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in ("tomllib", "tomli"):
-        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr(sys, "version_info", (3, 10, 0))
+    monkeypatch.setitem(sys.modules, "tomli", None)
     with pytest.raises(ModelError, match="pip install tomli"):
         peer(tmp_path)
+
+
+def test_tables_with_a_peer(tiny_model_file, shared_dir, capsys, monkeypatch) -> None:
+    monkeypatch.chdir(REPOSITORY)
+    options = ["--peer", "benchmarks/peers/fsanet.toml"]
+    options += ["--peer-files", str(shared_dir / "data/models"), "--backend", "onnxruntime"]
+    options += ["--threads", "2"]
+    assert bench.main(["--seconds", "0.2", "--model", str(tiny_model_file), *options]) == 0
+    told = capsys.readouterr().out
+    for network in ("tiny", "FSA-Net"):  # all with the threads that were asked for
+        assert re.search(rf"^{network} +onnxruntime +fp32 +2 +8 ", told, re.MULTILINE)
+    for expected in ("FSA-Net", "tiny", "GMAC/s", "1920x1080, faces: 8", "faces a second", "MB"):
+        assert expected in told

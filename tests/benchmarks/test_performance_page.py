@@ -92,7 +92,7 @@ def test_the_page_has_the_figures_and_its_own_words(tmp_path: Path) -> None:
         assert f"| 1280x720 | 1 | {ms} |" in table.partition("###")[0]
 
 
-def test_frames_are_measured_with_the_default_install_and_with_the_best_one(
+def test_frames_are_measured_with_the_default_and_best_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[tuple[object, ...]] = []

@@ -155,6 +155,29 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert anchor in {slug(title) for title in titles}, f"{page.name}: {target}"
 
 
+ROOMS = "headpose_core|headpose_ros|training|tools|benchmarks|tests|examples|launch|config|docs"
+NAMED = re.compile(
+    rf"`((?:{ROOMS})/[\w./-]*)`"  # a file or folder
+    r"|`((?:headpose_core|headpose_ros|training|tools|benchmarks)(?:\.\w+)+)`"  # a module
+    r"|\[([\w/]+\.py)\]\(([^)]+)\)"  # a link with the name of its file
+)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_files_and_modules_that_are_named_exist(page: Path) -> None:
+    for path, module, words, target in NAMED.findall(page.read_text(encoding="utf-8")):
+        if path:
+            assert (REPOSITORY / path).exists(), f"{page.name}: {path}"
+        elif module:
+            file = REPOSITORY / module.replace(".", "/")
+            of_it = file.parent.with_suffix(".py")  # the name of something in a module
+            assert file.is_dir() or file.with_suffix(".py").is_file() or of_it.is_file(), (
+                f"{page.name}: {module}"
+            )
+        else:
+            assert f"/{target}".endswith(f"/{words}"), f"{page.name}: {words} is {target}"
+
+
 def slug(title: str) -> str:
     """The anchor that a heading gets."""
     return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
@@ -184,7 +207,7 @@ def test_modules_exist(module: str) -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize("module", sorted(repository_commands()))
-def test_modules_take_the_options_that_the_pages_name(module: str) -> None:
+def test_modules_take_the_options_that_pages_name(module: str) -> None:
     command = [sys.executable, "-m", module, "--help"]
     told = subprocess.run(
         command, cwd=REPOSITORY, capture_output=True, text=True, check=True

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headpose_core.geometry.camera_model import (
+    FaceRays,
     is_calibrated,
     ray_rotation,
     same_calibration,
@@ -19,7 +18,6 @@ from headpose_core.geometry.camera_model import (
     viewing_ray,
 )
 from headpose_core.geometry.rotation import geodesic_deg, matrix_from_angles
-from headpose_core.messages.heads import camera_from_message
 from headpose_core.types import Camera
 
 K = np.array([[610.0, 0.0, 322.0], [0.0, 605.0, 238.0], [0.0, 0.0, 1.0]])
@@ -97,6 +95,8 @@ def test_principal_point_looks_along_the_axis() -> None:
         Camera(640, 480, K, np.array([0.1] * 5), "thin_prism_of_someone"),
         Camera(640, 480, K, np.array([0.1] * 3), "plumb_bob"),
         Camera(640, 480, K, np.zeros(0), "equidistant"),
+        Camera(640, 480, K, np.zeros(4), "kannala_brandt4"),
+        Camera(640, 480, K, np.zeros(4), "OmniRadial"),
     ],
 )
 def test_what_cannot_give_rays_is_uncalibrated(broken: Camera | None) -> None:
@@ -107,46 +107,6 @@ def test_what_cannot_give_rays_is_uncalibrated(broken: Camera | None) -> None:
 def test_real_calibrations_are_calibrated(model: str) -> None:
     assert is_calibrated(camera(model))
     assert is_calibrated(Camera(640, 480, K, np.zeros(5), "something"))
-
-
-def camera_info(model: str = "", **fields: object) -> SimpleNamespace:
-    """A CameraInfo of 640x480 with what a ROS message has beside it."""
-    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
-    known = {"width": 640, "height": 480, "k": K.ravel(), "d": MODELS[model]}
-    known |= {"distortion_model": model, "binning_x": 0, "binning_y": 0, "roi": roi}
-    return SimpleNamespace(**{**known, **fields})
-
-
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(("binning", "bins"), [((0, 0), (1, 1)), ((2, 4), (2, 4))])
-@pytest.mark.parametrize("region", [(0, 0, 0, 0), (120, 80, 320, 240)])
-def test_region_and_binning_leave_the_rays_as_they_are(
-    model: str, binning: tuple[int, int], bins: tuple[int, int], region: tuple[int, ...]
-) -> None:
-    x, y, width, height = region
-    roi = SimpleNamespace(x_offset=x, y_offset=y, width=width, height=height, do_rectify=False)
-    info = camera_info(model, binning_x=binning[0], binning_y=binning[1], roi=roi)
-    cam = camera_from_message(info)
-    expected = (width or 640) // bins[0], (height or 480) // bins[1]
-    assert (cam.width, cam.height) == expected
-    points = np.array([[0.1, -0.1, 1.0], [-0.2, 0.05, 1.0], [0.0, 0.0, 1.0]])
-    # In edges instead of middles of pixels, cutting and binning are plain arithmetic.
-    edges = project(camera(model), points) + 0.5
-    delivered = (edges - (x, y)) / bins - 0.5
-    rays = points / np.linalg.norm(points, axis=1, keepdims=True)
-    np.testing.assert_allclose(viewing_ray(cam, delivered), rays, atol=2e-6)
-
-
-def test_an_empty_region_is_the_whole_image_wherever_it_begins() -> None:
-    roi = SimpleNamespace(x_offset=9, y_offset=9, width=0, height=0, do_rectify=False)
-    cam = camera_from_message(camera_info(roi=roi))
-    np.testing.assert_array_equal(cam.K, K)
-    assert (cam.width, cam.height) == (640, 480)
-
-
-@pytest.mark.parametrize("k", [np.zeros(9), np.full(9, np.nan)])
-def test_an_uncalibrated_message_stays_uncalibrated(k: np.ndarray) -> None:
-    assert not is_calibrated(camera_from_message(camera_info(k=k, binning_x=2)))
 
 
 def test_a_camera_stays_the_same_while_its_lens_breathes() -> None:
@@ -178,6 +138,37 @@ def test_rotations_onto_many_rays_are_those_onto_each(vectors: list[tuple[float,
     np.testing.assert_array_equal(ray_rotation(rays), [ray_rotation(ray) for ray in rays])
 
 
+@pytest.mark.parametrize("model", MODELS)
+def test_the_rays_of_faces_are_those_of_their_middles(model: str) -> None:
+    boxes = np.array([[300.0, 200, 360, 280], [20, 30, 100, 120]])
+    rays = FaceRays.of(camera(model), boxes)
+    middles = viewing_ray(camera(model), boxes.reshape(2, 2, 2).mean(axis=1))
+    assert rays.known
+    np.testing.assert_array_equal(rays.centres, middles)
+    np.testing.assert_array_equal(rays.rotations, ray_rotation(middles))
+
+
+def test_without_a_calibration_no_rays_and_no_positions() -> None:
+    boxes = [[300, 200, 360, 280], [20, 30, 100, 120]]
+    for cam in (None, Camera(640, 480, np.zeros((3, 3)))):
+        rays = FaceRays.of(cam, boxes)
+        assert not rays.known
+        positions, covariances = sellion_positions(rays, [np.eye(3)] * 2, 0.19)
+        assert positions.shape == (2, 3)
+        assert covariances.shape == (2, 3, 3)
+        assert np.isnan(positions).all()
+        assert np.isnan(covariances).all()
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_no_faces_have_no_positions(model: str) -> None:
+    rays = FaceRays.of(camera(model), np.zeros((0, 4)))
+    assert rays.rotations.shape == (0, 3, 3)
+    positions, covariances = sellion_positions(rays, np.zeros((0, 3, 3)), 0.19)
+    assert positions.shape == (0, 3)
+    assert covariances.shape == (0, 3, 3)
+
+
 def seen_box(
     cam: Camera, centre: np.ndarray, rotation: np.ndarray, height_m: float, points: int = 20_000
 ) -> np.ndarray:
@@ -202,7 +193,7 @@ def test_position_of_a_head_of_known_size(
     rotation = ray_rotation(ray) @ about_ray
     box = seen_box(cam, centre, rotation, 0.19)
 
-    (position,), (covariance,) = sellion_positions(cam, [box], [about_ray], 0.19)
+    (position,), (covariance,) = sellion_positions(FaceRays.of(cam, [box]), [about_ray], 0.19)
 
     sellion = centre + rotation @ (0.19 * np.array([0.0, -0.11, -0.21]))
     assert np.linalg.norm(position - sellion) < 0.03 * np.linalg.norm(centre)
@@ -210,11 +201,11 @@ def test_position_of_a_head_of_known_size(
     assert np.linalg.eigvalsh(covariance).min() > 0
 
 
-def test_position_scales_with_the_size_of_the_face_and_doubt_with_distance() -> None:
+def test_position_scales_with_face_size_and_doubt_with_distance() -> None:
     cam, R = camera(), np.eye(3)
     boxes = [(300, 200, 360, 280), (315, 220, 345, 260)]
-    (near, far), (near_cov, far_cov) = sellion_positions(cam, boxes, [R, R], 0.19)
-    (large,), _ = sellion_positions(cam, boxes[:1], [R], 0.38)
+    (near, far), (near_cov, far_cov) = sellion_positions(FaceRays.of(cam, boxes), [R, R], 0.19)
+    (large,), _ = sellion_positions(FaceRays.of(cam, boxes[:1]), [R], 0.38)
     np.testing.assert_allclose(large, 2 * near)
     assert far[2] > 1.8 * near[2]
     assert far_cov[2, 2] > 3.5 * near_cov[2, 2]
@@ -235,7 +226,7 @@ def test_position_covariance_agrees_with_monte_carlo(place: tuple[float, ...]) -
         shift_px = 0.05 * height_m * K[0, 0] / place[2] * rng.normal(size=2)
         boxes.append(box + np.tile(shift_px, 2) + rng.normal(size=4))
         truth.append(np.array(place) + rotation @ (height_m * np.array([0.0, -0.11, -0.21])))
-    found, covariances = sellion_positions(cam, boxes, [about_ray] * 400, 0.19)
+    found, covariances = sellion_positions(FaceRays.of(cam, boxes), [about_ray] * 400, 0.19)
     off = found - truth
     share = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariances), off).mean() / 3
     assert 0.7 < share < 1.3

@@ -13,7 +13,6 @@ import pytest
 from headpose_core.errors import ImageError
 from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces
-from headpose_core.images.image_files import shrunk
 from headpose_core.images.image_messages import ENCODINGS, view_from_message
 from headpose_core.images.image_view import RGB, Encoding, ImageView, as_view
 
@@ -48,11 +47,11 @@ def test_crops_and_small_copies_are_those_of_rgb(encoding: str, padding: int) ->
     assert rgb.shape == (HEIGHT, WIDTH, 3)
     for window in WINDOWS:  # each of a view that has converted nothing yet
         view = view_from_message(message(encoding, padding))
-        expected = crop_faces(rgb, [window], 24)
+        expected = crop_faces(as_view(rgb), [window], 24)
         np.testing.assert_array_equal(crop_faces(view, [window], 24), expected)
     for max_side in (20, 45, 200):
         view = view_from_message(message(encoding, padding))
-        (got, zoom), (expected, same) = shrunk(view, max_side), shrunk(rgb, max_side)
+        (got, zoom), (expected, same) = view.shrunk(max_side), as_view(rgb).shrunk(max_side)
         np.testing.assert_array_equal(got, expected)
         np.testing.assert_array_equal(zoom, same)
 
@@ -92,7 +91,7 @@ def test_the_whole_is_converted_once(monkeypatch) -> None:
     convert = cv2.cvtColor
     monkeypatch.setattr(cv2, "cvtColor", lambda *args: (calls.append(1), convert(*args))[1])
     view = view_from_message(message("nv12"))
-    shrunk(view, 45)
+    view.shrunk(45)
     crop_faces(view, WINDOWS)
     assert view.rgb() is view.rgb()
     assert len(calls) == 1
@@ -100,7 +99,7 @@ def test_the_whole_is_converted_once(monkeypatch) -> None:
 
 def test_faces_are_found_in_any_order_of_channels(astronaut) -> None:
     detector = YuNet()
-    expected = detector.detect(astronaut)
+    expected = detector.detect(as_view(astronaut))
     bgra = np.dstack([astronaut[..., ::-1], np.full(astronaut.shape[:2], 7, np.uint8)])
     got = detector.detect(ImageView(bgra, ENCODINGS["bgra8"]))
     np.testing.assert_array_equal(got.boxes, expected.boxes)
@@ -111,8 +110,24 @@ def test_an_array_is_a_view_of_itself() -> None:
     image = np.zeros((4, 6, 3), np.uint8)
     view = as_view(image)
     assert as_view(view) is view
-    assert view.shape == (4, 6, 3)
+    assert (view.shape, view.size) == ((4, 6, 3), (6, 4))
     assert np.shares_memory(view.rgb(), image)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        None,
+        "photo.jpg",
+        np.zeros((4, 4), np.uint8),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+)
+def test_what_is_no_image_is_refused_at_the_door(image: Any) -> None:
+    with pytest.raises(ImageError, match=r"expected an image as \(H, W, 3\) uint8 array"):
+        as_view(image)
 
 
 @pytest.mark.parametrize(

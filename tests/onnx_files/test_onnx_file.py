@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
 
 import numpy as np
 import onnx
@@ -13,6 +17,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from headpose_core.errors import ModelError
+from headpose_core.onnx_files import protobuf
 from headpose_core.onnx_files.onnx_file import (
     MAX_FILE_BYTES,
     TensorInfo,
@@ -23,9 +28,8 @@ from headpose_core.onnx_files.onnx_file import (
     with_input_size,
 )
 from headpose_core.onnx_files.sessions import open_session
+from tests.onnx_files import broken_models
 from tests.tiny_models import tiny_model, write_external_model
-
-VALID = tiny_model().SerializeToString()
 
 
 def pooling_model(shape: list[object]) -> bytes:
@@ -97,12 +101,14 @@ def test_weights_are_what_the_onnx_package_reads() -> None:
         np.testing.assert_array_equal(got[name], values.astype(np.float32))
 
 
-def test_weights_with_less_data_than_their_shape_says_are_refused() -> None:
+def test_weights_whose_data_do_not_fill_their_shape_are_refused() -> None:
     model = tiny_model()
     (grid,) = (t for t in model.graph.initializer if t.name == "grid")
-    for dims in ([63], [-1], [2**62, 4, 62]):
+    for dims in ([63], [-1], [2**62, 4, 62], [62] + [1] * 64, [0, 2**62]):
         del grid.dims[:]
         grid.dims.extend(dims)
+        if 0 in dims:
+            grid.raw_data = b""
         with pytest.raises(ModelError, match="expected the weights grid"):
             read_weights(model.SerializeToString())
 
@@ -138,35 +144,127 @@ def test_external_data_is_found_wherever_a_tensor_can_be() -> None:
         assert uses_external_data(changed.SerializeToString()), name
 
 
-def is_refused(data: bytes) -> bool:
-    """Whether the walk ends in a ModelError; any other error goes through."""
+def rich_model() -> onnx.ModelProto:
+    """Tensors in every place: empty, of one value, in a subgraph, a function and a sparse one."""
+    model = tiny_model()
+    for name, values in (("empty", np.zeros(0)), ("one", np.ones(1)), ("half", np.ones((2, 3)))):
+        dtype = np.float16 if name == "half" else np.float32
+        model.graph.initializer.append(numpy_helper.from_array(values.astype(dtype), name))
+    constant = helper.make_node("Constant", [], ["c"], value=hidden_tensor(), note="no tensor")
+    branch = helper.make_graph([constant], "branch", [], [])
+    model.graph.node.append(helper.make_node("If", ["x"], ["y"], then_branch=branch))
+    model.functions.add().node.append(constant)
+    model.training_info.add().initialization.CopyFrom(branch)
+    model.graph.sparse_initializer.add().values.CopyFrom(hidden_tensor())
+    return model
+
+
+def fields_of(data: bytes) -> list[tuple[int, protobuf.Value]]:
+    return list(protobuf.fields(memoryview(data)))
+
+
+# Each public function that reads bytes, by itself.
+READERS: dict[str, Callable[[bytes], object]] = {
+    "fields": fields_of,
+    "first": lambda data: protobuf.first(memoryview(data), 7),
+    "uses_external_data": uses_external_data,
+    "describe": describe,
+    "read_weights": read_weights,
+    "with_input_size": lambda data: with_input_size(data, 32, 64),
+}
+RICH = broken_models.tree(rich_model())
+SOURCES: dict[str, Callable[[Random], bytes]] = {
+    "damaged": lambda rng: broken_models.damaged(RICH, rng),
+    "noise inside": lambda rng: broken_models.noise_inside(RICH, rng),
+    "hostile weights": broken_models.hostile_weights,
+    "random graph": broken_models.random_graph,
+    "noise": broken_models.noise,
+}
+
+
+def outcome(read: Callable[[bytes], object], data: bytes) -> str:
+    """What comes of it. Anything but an answer or a ModelError fails, and shows the bytes."""
     try:
-        uses_external_data(data)
-        with_input_size(data, 32, 32)
-        describe(data)
-        read_weights(data)
+        read(data)
     except ModelError:
-        return True
-    return False
+        return "refused inside" if has_graph(data) else "refused at once"
+    except Exception as error:
+        raise AssertionError(f"{data.hex()}: {error!r}") from error
+    return "answered"
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_end_in_an_answer_or_a_model_error(data: bytes) -> None:
-    is_refused(data)
+def has_graph(data: bytes) -> bool:
+    """The first check: whether the outermost row of fields reads well, with a graph in it."""
+    try:
+        return isinstance(dict(fields_of(data)).get(7), memoryview)
+    except ModelError:
+        return False
 
 
-@given(st.integers(0, len(VALID) - 1), st.integers(0, 255))
-def test_a_broken_byte_ends_in_an_answer_or_a_model_error(place: int, value: int) -> None:
-    data = bytearray(VALID)
-    data[place] = value
-    is_refused(bytes(data))
+ROUNDS = 1000
+# Those that look into the graph, and so can refuse what they find there.
+INSIDE = {"uses_external_data", "describe", "read_weights", "with_input_size"}
 
 
-def test_a_truncated_file_is_refused_at_every_length() -> None:
+@pytest.mark.parametrize("name", READERS)
+def test_bad_bytes_end_in_an_answer_or_a_model_error(name: str) -> None:
+    """And enough of them get past the first check to say something about those behind it."""
+    found = {}
+    for source, make in SOURCES.items():
+        rng = Random(f"{name} {source}")
+        found[source] = Counter(outcome(READERS[name], make(rng)) for _ in range(ROUNDS))
+    assert found.pop("noise")["refused at once"] > 0.9 * ROUNDS
+    for source, counts in found.items():
+        assert counts["refused at once"] < 0.02 * ROUNDS, source
+    assert found["damaged"]["answered"] > 0.4 * ROUNDS
+    if name in INSIDE:
+        assert found["damaged"]["refused inside"] > 0.04 * ROUNDS
+        assert sum(counts["refused inside"] for counts in found.values()) > 0.1 * ROUNDS
+
+
+@pytest.mark.parametrize("read", [protobuf.message_in, protobuf.text_in, protobuf.number_in])
+def test_bad_values_end_in_an_answer_or_a_model_error(
+    read: Callable[[protobuf.Value], object],
+) -> None:
+    rng, found = Random(read.__name__), Counter[str]()
+    for _ in range(ROUNDS):
+        data = broken_models.random_graph(rng)
+        for _, value in protobuf.fields(protobuf.first(memoryview(data), 7)[0]):
+            found[outcome(lambda _, value=value: read(value), data)] += 1
+    assert found["answered"] > 0.2 * ROUNDS
+    assert found["refused inside"] > 0.2 * ROUNDS
+
+
+def test_a_bad_file_ends_in_its_bytes_or_a_model_error(tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+
+    def read(data: bytes) -> None:
+        path.write_bytes(data)
+        assert read_model_file(path) == data
+
+    rng = Random("file")
+    for source in ("damaged", "noise inside"):
+        found = Counter(outcome(read, SOURCES[source](rng)) for _ in range(300))
+        assert found["answered"] > 100, source
+        assert found["refused inside"] > 10, source
+
+
+@given(st.integers(0, 2**29 - 1), st.integers(0, 2**64 - 1) | st.binary(max_size=300))
+def test_what_is_encoded_reads_as_it_was(number: int, value: int | bytes) -> None:
+    assert fields_of(protobuf.encode(number, value)) == [(number, value)]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_truncated_file_is_refused_at_every_length(name: str) -> None:
+    """Where the graph is cut; a reader that needs one refuses what ends before it, too."""
     data = pooling_model([1, 3, 640, 640])
-    assert not is_refused(data)
-    graph_ends = data.index(b"mean", data.rindex(b"image")) + len("mean")
-    assert all(is_refused(data[:length]) for length in range(graph_ends))
+    _, begins, ends = protobuf.first(memoryview(data), 7)
+    assert outcome(READERS[name], data) == "answered"
+    for length in range(begins + 1, ends):
+        assert outcome(READERS[name], data[:length]) == "refused at once"
+    before = {outcome(READERS[name], data[:length]) for length in range(begins + 1)}
+    needs_none = name in ("fields", "uses_external_data")
+    assert ("answered" in before) == needs_none
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "pipe", "empty", "huge", "text"])

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from headpose_core.errors import DeviceError
-from headpose_core.pose.backends import Request, engine_cache
+from headpose_core.output_files import cache_folder
+from headpose_core.pose.backends import engine_cache
+from headpose_core.pose.backends.backend import Request
 from headpose_core.pose.backends.engine_cache import (
-    default_cache_dir,
     engine_folder,
     engine_key,
     private_folder,
 )
-from headpose_core.pose.backends.onnxruntime import tensorrt_options
+from headpose_core.pose.backends.onnxruntime_gpu import tensorrt_options
 from tests.tiny_models import tiny_model
 
 MACHINE = {"gpu": "NVIDIA H200-sm90-driver12080", "tensorrt": "101300", "onnxruntime": "1.31.1"}
@@ -57,7 +58,7 @@ def test_links_and_files_are_refused(tmp_path: Path) -> None:
         private_folder(tmp_path / "file")
 
 
-def test_the_key_changes_with_everything_that_an_engine_depends_on() -> None:
+def test_the_key_changes_with_all_that_an_engine_depends_on() -> None:
     keys = {engine_key(DATA, MACHINE), engine_key(DATA + b"x", MACHINE)}
     keys |= {engine_key(DATA, {**MACHINE, name: "other"}) for name in MACHINE}
     assert len(keys) == 2 + len(MACHINE)
@@ -67,10 +68,10 @@ def test_the_key_changes_with_everything_that_an_engine_depends_on() -> None:
 
 def test_caches_are_where_the_user_keeps_caches(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/caches")
-    assert default_cache_dir() == Path("/var/caches/headpose")
+    assert cache_folder() == Path("/var/caches/headpose")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert default_cache_dir() == tmp_path / ".cache" / "headpose"
+    assert cache_folder() == tmp_path / ".cache" / "headpose"
 
 
 @pytest.mark.parametrize(("precision", "half"), [("auto", "True"), ("fp32", "False")])

@@ -121,7 +121,7 @@ def test_the_cpu_is_always_there(tiny_model_file) -> None:
     )
     assert (model.device_asked, model.device) == ("cpu", "cpu")
     assert (model.backend_asked, model.backend) == ("onnxruntime", "onnxruntime")
-    assert model.passed_over == ()
+    assert model.rejected_backends == ()
 
 
 @pytest.mark.skipif(
@@ -132,7 +132,9 @@ def test_the_cpu_is_always_there(tiny_model_file) -> None:
 def test_a_missing_device_is_said_or_refused(tiny_model_file, device) -> None:
     model = HeadPoseModel.load(tiny_model_file, device=device)
     assert (model.device_asked, model.device) == (device, "cpu")
-    assert model.passed_over[0].startswith(f"onnxruntime on {device}: this ONNX Runtime has ")
+    assert model.rejected_backends[0].startswith(
+        f"onnxruntime on {device}: this ONNX Runtime has "
+    )
     with pytest.raises(DeviceError, match=rf"asked for '{device}'(?s:.*)headpose-ehpnet\[gpu\]"):
         HeadPoseModel.load(tiny_model_file, device=device, allow_cpu_fallback=False)
 

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 
 from headpose_core.drawing import draw_heads
-from headpose_core.faces.detection import GivenBoxes, YuNet
+from headpose_core.faces.detection import GivenBoxes
+from headpose_core.faces.yunet import YuNet
 from headpose_core.geometry.rotation import mirror_angles
 from headpose_core.images.crop import square_boxes
 from headpose_core.images.image_files import read_image
+from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.pose.head_pose_model import HeadPoseModel
@@ -73,7 +75,7 @@ def test_a_file_says_what_the_contract_and_the_card_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["ehpnet_resnet18", "ehpnet_lite"])
 def test_integers_give_nearly_the_same_angles(name: str, astronaut: Image) -> None:
-    box = YuNet().detect(astronaut).boxes[:1]
+    box = YuNet().detect(as_view(astronaut)).boxes[:1]
     angles = [
         HeadPosePipeline(GivenBoxes(box), HeadPoseModel.load(each))(astronaut, 0.0).heads[0]
         for each in (name, f"{name}_int8")
@@ -108,7 +110,7 @@ def test_astronaut_looks_into_the_camera(model: HeadPoseModel, astronaut: Image)
 
 
 def test_mirrored_photo_has_mirrored_angles(model: HeadPoseModel, astronaut: Image) -> None:
-    (face,) = YuNet().detect(astronaut).boxes
+    (face,) = YuNet().detect(as_view(astronaut)).boxes
     square = square_boxes(face[None])[0]
     width = astronaut.shape[1]
     mirrored_square = [[width - square[2], square[1], width - square[0], square[3]]]
@@ -122,7 +124,7 @@ def test_mirrored_photo_has_mirrored_angles(model: HeadPoseModel, astronaut: Ima
 
 def test_turning_the_photo_turns_the_roll(model: HeadPoseModel, astronaut: Image) -> None:
     """Clockwise is positive, and degrees are degrees."""
-    box = YuNet().detect(astronaut).boxes[0]
+    box = YuNet().detect(as_view(astronaut)).boxes[0]
     x, y = (box[:2] + box[2:]) / 2
     centre = (float(x), float(y))
     rolls = {}

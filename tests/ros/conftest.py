@@ -14,6 +14,7 @@ from tools.demo.network import private_network
 
 if TYPE_CHECKING:
     from rclpy.context import Context
+    from rclpy.node import Node
 
     from tests.ros.graph import NodeProcess, Probe
 
@@ -64,3 +65,13 @@ def probe(ros: Context) -> Iterator[Probe]:
     probe = Probe(ros, f"/test{next(_numbers)}")
     yield probe
     probe.close()
+
+
+@pytest.fixture
+def node(probe: Probe) -> Iterator[Node]:
+    """A node in the probe's process, for publishers of its own."""
+    from rclpy.node import Node
+
+    node = Node("outputs", namespace=probe.namespace, context=probe.node.context)
+    yield node
+    node.destroy_node()

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -19,12 +18,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
-from headpose_core.faces.detection import YuNet
-from headpose_core.faces.tracking import Tracker
-from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_ros.parameter_table import AT_CONFIGURE, AT_START, LIVE, PARAMETERS
-from headpose_ros.parameters import apply_live
 from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
 
 Start = Callable[..., NodeProcess]
@@ -61,6 +55,7 @@ REFUSED = [
     ("max_rate", -1.0, "0.0"),
     ("max_faces", 0, "1000"),
     ("max_faces", 2.0, "INTEGER"),
+    ("detector.image_turn", 45, "90"),
     ("threads", True, "INTEGER"),
     ("publish_tf", "yes", "BOOL"),
     ("face_height", 1, "DOUBLE"),
@@ -92,8 +87,9 @@ def test_what_cannot_be_is_refused_with_the_reason(start: Start, probe: Probe) -
     assert values(probe) == before
     assert probe.set_together(track__min_hits=7, max_faces=3) == ""
     assert values(probe) == before | {"track.min_hits": 7, "max_faces": 3}
-    assert "max_faces = 3: taken when the node is configured next" in node.output()
-    assert "track.min_hits" not in node.output()
+    assert probe.set_parameters(threads=2) == [""]
+    assert "threads = 2: taken when the node is configured next" in node.output()
+    assert "max_faces" not in node.output()
 
 
 def test_descriptions_say_what_and_when(start: Start, probe: Probe) -> None:
@@ -115,33 +111,49 @@ def test_descriptions_say_what_and_when(start: Start, probe: Probe) -> None:
     assert {row.when for row in PARAMETERS} == {AT_START, AT_CONFIGURE, LIVE}
 
 
-def test_every_value_in_range_is_one_that_the_library_takes(tiny_model_file: Path) -> None:
-    """Else the node would take it, and fail at the next image."""
-    from headpose_core.faces.detection import RotationRetry
-
-    pipeline = HeadPosePipeline(
-        RotationRetry(YuNet()), HeadPoseModel.load(tiny_model_file), Tracker()
-    )
-    rows = [row for row in PARAMETERS if row.when == LIVE]
-    defaults = {row.name: row.default for row in rows}
-    for row in rows:
-        for limit in row.limits or ():
-            apply_live({**defaults, row.name: type(row.default)(limit)}, pipeline)
-
-
-def test_live_parameters_act_on_the_next_image(
+def test_the_ends_of_every_live_range_are_taken(
     start: Start, probe: Probe, astronaut: np.ndarray, numbers: Iterator[int]
 ) -> None:
+    """By the parameter and by the library, which would refuse it at the next image."""
+    start(probe.namespace)
+    probe.until_ready()
+    ranges = [(row, end) for row in PARAMETERS if row.when == LIVE for end in row.limits or ()]
+    assert len(ranges) > 20
+    for row, end in ranges:
+        name = row.name.replace(".", "__")
+        assert probe.set_parameters(**{name: type(row.default)(end)}) == [""]
+        probe.ask(image_message(astronaut, next(numbers)))
+        assert probe.set_parameters(**{name: row.default}) == [""]
+    values = probe.until_values(images_processed=len(probe.poses))
+    assert values["images_failed"] == "0"
+
+
+Heads = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def corner(astronaut: np.ndarray) -> np.ndarray:
+    """A head far from the optical axis."""
+    image = np.zeros_like(astronaut)
+    image[:300, :300] = astronaut[:300, 80:380]
+    return image
+
+
+@pytest.fixture
+def heads(start: Start, probe: Probe, corner: np.ndarray, numbers: Iterator[int]) -> Heads:
+    """Changes parameters, which are taken, and gives the heads in the next image."""
     start(probe.namespace, latency_budget=60_000.0)
     probe.until_ready()
     probe.calibrate(camera_info(512, 512, 500.0))
-    corner = np.zeros_like(astronaut)
-    corner[:300, :300] = astronaut[:300, 80:380]
 
     def heads(image: np.ndarray = corner, **changed: object) -> list[Any]:
         assert probe.set_parameters(**changed) == [""] * len(changed)
-        return probe.ask(image_message(image, next(numbers))).heads
+        return list(probe.ask(image_message(image, next(numbers))).heads)
 
+    return heads
+
+
+def test_live_detector_settings_act_on_the_next_image(heads: Heads, corner: np.ndarray) -> None:
     (head,) = heads()
     assert heads(detector__score_threshold=1.0) == []
     assert heads(detector__score_threshold=0.6, detector__min_face_size=400.0) == []
@@ -153,11 +165,14 @@ def test_live_parameters_act_on_the_next_image(
     heads(detector__min_face_size=24.0, detect_every=1)
 
     threshold = head.face_score - 0.02
-    turned = cv2.rotate(corner, cv2.ROTATE_90_CLOCKWISE)
-    assert heads(turned, detector__score_threshold=threshold) == []
-    assert len(heads(turned, detector__rotation_retry=True)) == 1
-    heads(detector__score_threshold=0.6, detector__rotation_retry=False)
+    on_its_side = cv2.rotate(corner, cv2.ROTATE_90_CLOCKWISE)
+    assert heads(on_its_side, detector__score_threshold=threshold) == []
+    assert len(heads(on_its_side, detector__image_turn=270)) == 1
+    assert heads(on_its_side, detector__image_turn=0) == []
+    assert len(heads(on_its_side, detector__turns=4)) == 1
 
+
+def test_live_pose_settings_act_on_the_next_image(heads: Heads) -> None:
     (near,) = heads(face_height=0.1)
     (far,) = heads(face_height=0.2)
     assert far.position.z == pytest.approx(2 * near.position.z, rel=1e-3)
@@ -166,13 +181,15 @@ def test_live_parameters_act_on_the_next_image(
     assert not plain.perspective_corrected
     assert plain.orientation != far.orientation
 
+
+def test_live_filter_settings_act_on_the_next_image(heads: Heads, corner: np.ndarray) -> None:
     bright = np.minimum(corner.astype(int) + 40, 255).astype(np.uint8)  # another pose
 
     def last_turn(**changed: object) -> float:
         """How far message angles go when the pose jumps."""
         (before,) = heads(**changed)
         (after,) = heads(bright)
-        return abs(after.yaw - before.yaw)
+        return float(abs(after.yaw - before.yaw))
 
     heads(filter__min_cutoff=0.01, filter__beta=0.0)
     slow = last_turn()
@@ -181,6 +198,9 @@ def test_live_parameters_act_on_the_next_image(
     assert slow < 0.1 * free
     assert last_turn(filter__enabled=True, filter__min_cutoff=1000.0) > 0.9 * free
 
+
+def test_live_latency_settings_and_tf_act_at_once(heads: Heads, probe: Probe) -> None:
+    heads()
     probe.until_values(images_processed=len(probe.poses))
     assert probe.status.level == b"\x00"
     heads(latency_budget=1.0, latency_grace=1e6)
@@ -247,7 +267,7 @@ def test_services(
     assert face() == "other1"
 
 
-def test_enabling_where_nothing_can_be_listened_to_is_answered_with_the_reason(
+def test_enabling_that_cannot_listen_is_answered_with_the_reason(
     start: Start, probe: Probe
 ) -> None:
     override = f"qos_overrides.{probe.namespace}/image.subscription.reliability:=always"

@@ -39,7 +39,7 @@ def test_demo(car_video: Path, tiny_model_file: Path, tmp_path: Path) -> None:
     stamps = [line["stamp"] for line in lines]
     assert stamps == sorted(set(stamps))
     head = lines[0]["heads"][0]
-    assert {"face_id", "box", "yaw_deg", "pitch_deg", "roll_deg", "std_deg"} <= head.keys()
+    assert {"face_id", "box", "direction", "rep103_deg", "paper_deg", "paper_std_deg"} <= head.keys()
     assert len(head["box"]) == 4
     video = cv2.VideoCapture(os.fspath(tmp_path / "annotated.mp4"))
     assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 120

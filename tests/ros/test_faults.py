@@ -56,11 +56,11 @@ def test_bad_images_are_counted_and_the_next_one_is_used(
 
 FRAGILE = """
 import sys
-from headpose_ros import processor
-convert = processor.camera_from_message
-def fail(info):
-    return convert(info) if info.width != 7 else 1 / 0
-processor.camera_from_message = fail
+from headpose_ros import calibration
+convert = calibration.camera_from_message
+def fail(info, topic):
+    return convert(info, topic) if info.width != 7 else 1 / 0
+calibration.camera_from_message = fail
 from headpose_ros.headpose_node import main
 sys.exit(main())
 """
@@ -123,14 +123,14 @@ def test_what_cannot_be_listened_to_ends_with_a_message(start: Start) -> None:
     assert "always" in node.output()
 
 
-def test_a_quality_of_service_that_is_none_is_a_refused_parameter(start: Start) -> None:
+def test_an_impossible_quality_of_service_is_refused(start: Start) -> None:
     node = start(arguments=("-p", "qos_overrides./diagnostics.publisher.reliability:=always"))
     assert node.wait() == 2
     assert "always" in node.output() or "QoS" in node.output()
     assert "Traceback" not in node.output()
 
 
-def test_parameters_that_do_not_fit_together_are_refused_at_configure(start: Start) -> None:
+def test_parameters_that_do_not_fit_are_refused_at_configure(start: Start) -> None:
     node = start(detector="insightface")
     assert node.wait() == 1
     assert "detector insightface: expected the path of an SCRFD" in node.output()

@@ -114,7 +114,7 @@ def test_what_is_not_known_is_said(
         robot.lookup(target, source, round(seconds * SECOND))
 
 
-def test_only_the_way_between_the_two_frames_must_be_known_at_that_time(robot: Rotations) -> None:
+def test_only_the_way_between_the_two_frames_must_be_known(robot: Rotations) -> None:
     """odom is late, but nobody asked for it."""
     for i in range(21, 51):
         turn = Rotation.from_rotvec([0.0, 0.02 * i, 0.1 * i])

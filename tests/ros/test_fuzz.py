@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from sensor_msgs.msg import Image
 
 from headpose_core.errors import ImageError
-from headpose_ros.images import ENCODINGS, image_from_message
+from headpose_core.images.image_messages import ENCODINGS, image_from_message
 from tests.ros.graph import NodeProcess, Probe, image_message
 
 Start = Callable[..., NodeProcess]

@@ -18,7 +18,9 @@ from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.prominence import Prominence
+from headpose_core.faces.yunet import YuNet
+from headpose_core.images.image_view import as_view
 from headpose_ros.inputs import RateLimit
 from tests.ros.graph import NodeProcess, Probe, camera_info, image_message
 
@@ -116,9 +118,9 @@ def test_a_camera_that_changes_in_mid_stream(
         assert ids(half, 0, stamp=stamp) == ids(half, 0, stamp=stamp)
 
     crowd = many_faces(astronaut, 10, 10)
-    everybody = YuNet(max_side=2048).detect(crowd)
+    everybody = YuNet(max_side=2048).detect(as_view(crowd))
     assert len(everybody) > 90
-    corners = everybody.largest(5).boxes[:, :2]
+    corners = Prominence().choose(everybody, 5).boxes[:, :2]
     rois = [head.roi for head in probe.ask(image_message(crowd, 5)).heads]
     np.testing.assert_allclose([[r.x_offset, r.y_offset] for r in rois], corners, atol=0.5)
 
@@ -137,15 +139,18 @@ def test_calibrations_that_come_late_change_or_mean_nothing(
     not_finite, nothing = camera_info(512, 512, float("nan")), CameraInfo(width=512, height=512)
     unknown = camera_info(512, 512, 500.0)
     unknown.distortion_model, unknown.d = "thin_prism", [0.1] * 3
-    useless = "False (camera_info has no calibration"
+    of_another = camera_info(512, 512, 250.0)
+    of_another.header.frame_id = "depth"
+    useless = "False (camera_info cannot be used: "
     cases = [
         (None, "False (no camera_info", None),
-        (not_finite, useless, None),
+        (not_finite, f"{useless}K has numbers that are not finite", None),
         (camera_info(512, 512, 500.0), "True", 500.0),
-        (unknown, useless, None),
+        (unknown, f"{useless}the distortion model 'thin_prism' is not known", None),
         (camera_info(512, 512, 1000.0), "True", 1000.0),
         (camera_info(640, 480, 500.0), "False (camera_info is for 640x480", None),
-        (nothing, useless, None),
+        (nothing, f"{useless}K has focal lengths of zero", None),
+        (of_another, "False (camera_info is of the frame 'depth', images are of", None),
         (camera_info(512, 512, 500.0), "True", 500.0),
     ]
     distances, ids = {}, set()
@@ -164,7 +169,7 @@ def test_calibrations_that_come_late_change_or_mean_nothing(
     assert distances[500.0][1] == pytest.approx(distances[500.0][0], rel=0.02)
 
 
-def test_quality_of_service_can_be_overridden_and_a_mismatch_is_said(
+def test_quality_of_service_is_overridden_a_mismatch_is_said(
     start: Start, probe: Probe, astronaut: np.ndarray
 ) -> None:
     image = f"{probe.namespace}/image"

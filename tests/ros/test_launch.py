@@ -28,7 +28,7 @@ CONFIG = REPOSITORY / "config"
 
 
 @pytest.fixture
-def everything() -> Callable[..., list[Any]]:
+def launch_setup() -> Callable[..., list[Any]]:
     """The actions for arguments that are given as to `ros2 launch`."""
     launch = pytest.importorskip("launch", reason="needs ROS 2's launch")
     pytest.importorskip("launch_ros", reason="needs ROS 2's launch_ros")
@@ -37,7 +37,7 @@ def everything() -> Callable[..., list[Any]]:
         REPOSITORY
     )
 
-    def everything(**given: str) -> list[Any]:
+    def launch_setup(**given: str) -> list[Any]:
         context = launch.LaunchContext()
         context.launch_configurations.update(given)
         for argument in definitions["generate_launch_description"]().get_launch_arguments():
@@ -45,7 +45,7 @@ def everything() -> Callable[..., list[Any]]:
             argument.visit(context)
         return [parts(action, context) for action in definitions["launch_setup"](context)]
 
-    return everything
+    return launch_setup
 
 
 def parts(action: Any, context: Any) -> dict[str, Any]:
@@ -82,19 +82,19 @@ def parts(action: Any, context: Any) -> dict[str, Any]:
     }
 
 
-def test_nothing_given(everything: Callable[..., list[Any]]) -> None:
+def test_nothing_given(launch_setup: Callable[..., list[Any]]) -> None:
     """Parameters come from the file alone."""
-    (node,) = everything()
+    (node,) = launch_setup()
     assert node["transport"].startswith("LARGE_DATA")
     assert node["executable"] == "headpose_node"
     assert node["parameters"] == {}
     assert str(CONFIG / "headpose.yaml") in node["command"]
 
 
-def test_only_what_was_given_is_passed_on(everything: Callable[..., list[Any]]) -> None:
+def test_only_what_was_given_is_passed_on(launch_setup: Callable[..., list[Any]]) -> None:
     given = {"model": "other.onnx", "device": "cpu", "image_transport": "compressed"}
     switches = {"autostart": "false", "publish_hri": "true", "use_sim_time": "true"}
-    (node,) = everything(**given, **switches, image="image_raw", log_level="debug")
+    (node,) = launch_setup(**given, **switches, image="image_raw", log_level="debug")
     assert node["parameters"] == {
         **given,
         "autostart": False,
@@ -105,9 +105,9 @@ def test_only_what_was_given_is_passed_on(everything: Callable[..., list[Any]]) 
     assert "debug" in node["command"]
 
 
-def test_a_list_of_cameras(everything: Callable[..., list[Any]]) -> None:
+def test_a_list_of_cameras(launch_setup: Callable[..., list[Any]]) -> None:
     """Each in its own namespace, with ids of its own."""
-    nodes = everything(cameras="front, rear", namespace="car", model="other.onnx", viz="rviz")
+    nodes = launch_setup(cameras="front, rear", namespace="car", model="other.onnx", viz="rviz")
     front, rear, rviz = nodes
     assert [n["namespace"] for n in nodes] == ["/car/front", "/car/rear", "/car/front"]
     assert front["parameters"] == {"model": "other.onnx", "id_prefix": "front_f"}
@@ -125,22 +125,22 @@ def test_a_list_of_cameras(everything: Callable[..., list[Any]]) -> None:
     ],
 )
 def test_cameras_are_in_the_namespace_that_was_pushed(
-    everything: Callable[..., list[Any]], given: dict[str, str], expected: str
+    launch_setup: Callable[..., list[Any]], given: dict[str, str], expected: str
 ) -> None:
-    (node,) = everything(cameras="front", ros_namespace="/robot", **given)
+    (node,) = launch_setup(cameras="front", ros_namespace="/robot", **given)
     assert node["namespace"] == expected
 
 
-def test_viewers_and_bag(everything: Callable[..., list[Any]]) -> None:
+def test_viewers_and_bag(launch_setup: Callable[..., list[Any]]) -> None:
     """With the bag's time; Foxglove is heard on this machine alone."""
-    node, bridge, bag = started = everything(viz="foxglove", bag="drive.mcap")
+    node, bridge, bag = started = launch_setup(viz="foxglove", bag="drive.mcap")
     assert len({one["transport"] for one in started}) == 1
     assert node["parameters"] == {"use_sim_time": True}
     assert bridge["executable"] == "foxglove_bridge"
     assert bridge["parameters"] == {"address": "127.0.0.1", "port": 8765, "use_sim_time": True}
     assert bag["command"][:4] == ["ros2", "bag", "play", "drive.mcap"]
     assert "--clock" in bag["command"]
-    _, rviz = everything(viz="rviz", viz_frame="front_optical")
+    _, rviz = launch_setup(viz="rviz", viz_frame="front_optical")
     assert str(CONFIG / "headpose.rviz") in rviz["command"]
     assert "front_optical" in rviz["command"]
     assert rviz["parameters"] == {"use_sim_time": False}

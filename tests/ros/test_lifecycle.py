@@ -176,7 +176,7 @@ def dark(image: np.ndarray) -> np.ndarray:
     return image // 4
 
 
-def test_a_model_that_fails_ends_unconfigured_and_can_be_configured_again(
+def test_a_model_that_fails_can_be_configured_again(
     start: Start, probe: Probe, failing_model: Path, astronaut: np.ndarray
 ) -> None:
     node = start(probe.namespace, model=failing_model, backend="onnxruntime")
@@ -241,7 +241,7 @@ def test_a_cpu_that_cannot_take_over_ends_unconfigured(
 
 
 @pytest.mark.parametrize("cpu_error", [(), ("DeviceError",)])
-def test_what_becomes_of_an_old_device_is_nothing_to_a_node_that_was_configured_anew(
+def test_an_old_device_is_nothing_to_a_node_configured_anew(
     start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path, cpu_error: tuple[str, ...]
 ) -> None:
     command = faulty_node.command(faulty_node.late, tmp_path, *cpu_error)

@@ -106,7 +106,7 @@ def test_an_inference_that_hangs_is_said(
     probe.until_values(images_processed=1)
 
 
-def test_when_images_come_too_fast_the_newest_wins_and_the_others_are_counted(
+def test_of_too_many_images_the_newest_wins_others_are_counted(
     start: Start, probe: Probe, astronaut: np.ndarray, tmp_path: Path
 ) -> None:
     """So none waits longer than the one before it takes: under two processing times in all."""

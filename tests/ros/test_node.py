@@ -17,9 +17,9 @@ from headpose_ros.msg import HeadPose
 from scipy.spatial.transform import Rotation
 
 from headpose_core.geometry.rotation import BODY_TO_OPTICAL, matrix_from_angles
+from headpose_core.images.image_messages import image_from_message
 from headpose_core.images.video import VideoReader
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_ros.images import image_from_message
 from tests.ros.graph import FRAME, NodeProcess, Probe, camera_info, image_message
 
 Start = Callable[..., NodeProcess]
@@ -142,14 +142,16 @@ def test_no_face_gives_an_empty_array(start: Start, probe: Probe) -> None:
 
 
 def test_photos(start: Start, probe: Probe, shared_dir: object) -> None:
-    """Real photos of several people: the largest face first, no id twice, max_faces kept."""
+    """Real photos of several people: the most prominent first, no id twice, max_faces kept."""
     photo = cv2.imread(str(shared_dir / "data/photos/insightface_t1.jpg"))
     start(probe.namespace, max_faces=4)
     probe.until_ready()
     answer = probe.ask(image_message(cv2.cvtColor(photo, cv2.COLOR_BGR2RGB)))
     assert len(answer.heads) == 4  # of six
-    areas = [head.roi.width * head.roi.height for head in answer.heads]
-    assert areas == sorted(areas, reverse=True)
+    values = [
+        np.sqrt(head.roi.width * head.roi.height) * head.face_score**3 for head in answer.heads
+    ]
+    assert values == sorted(values, reverse=True)
     assert len({head.face_id for head in answer.heads}) == 4
 
 

@@ -21,7 +21,7 @@ def section(title: str) -> str:
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", TEXT, re.MULTILINE | re.DOTALL)[1]
 
 
-def test_parameters_are_those_of_the_code() -> None:
+def test_the_table_is_what_make_docs_writes() -> None:
     assert with_table(TEXT) == TEXT, "run `make docs`"
 
 

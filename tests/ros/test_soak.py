@@ -12,7 +12,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from rclpy.context import Context
 
-from benchmarks.soak import Result, Sample, Settings, soak
+from benchmarks.processes import Usage
+from benchmarks.soak import Result, Settings, soak
 
 
 def test_a_minute_leaves_the_node_as_it_was(ros: Context, car_video: Path) -> None:
@@ -34,7 +35,7 @@ def test_a_minute_leaves_the_node_as_it_was(ros: Context, car_video: Path) -> No
 
 def test_verdict() -> None:
     """What fails a run."""
-    settled = Sample(memory_mb=100.0, threads=5, open_files=9)
+    settled = Usage(memory_mb=100.0, threads=5, open_files=9)
     good = Result(
         settings=Settings(),
         sent=240,

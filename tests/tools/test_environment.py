@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from tools import environment
-from tools.environment import REPOSITORY, Stage, clean_environment
+from tests.places import REPOSITORY
+from tools import setup_stage
+from tools.setup_stage import Stage
+from tools.setup_steps import clean_environment
 
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 
@@ -21,8 +23,8 @@ PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Stage]:
     """Makes stages over a folder of their own: `pins.txt` counts whole, `linked/` by names."""
-    monkeypatch.setattr(environment, "REPOSITORY", tmp_path)
-    monkeypatch.setattr(environment, "STATE", tmp_path / "state")
+    monkeypatch.setattr(setup_stage, "REPOSITORY", tmp_path)
+    monkeypatch.setattr(setup_stage, "STATE", tmp_path / "state")
     (tmp_path / "state").mkdir()
     (tmp_path / "linked").mkdir()
     (tmp_path / "pins.txt").write_text("numpy==1\n")

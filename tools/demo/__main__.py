@@ -24,7 +24,7 @@ from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from headpose_core.images.video import VideoReader
-from headpose_core.pose.head_pose_model import DEFAULT_MODEL
+from headpose_core.pose.shipped import DEFAULT_MODEL
 from tools.demo import report
 from tools.demo.network import end_in_peace, private_network
 from tools.demo.recorder import Recorder

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
 PROFILE = Path(__file__).resolve().parents[2] / "config" / "fastdds_localhost.xml"
 
@@ -25,7 +26,7 @@ def private_network() -> dict[str, str]:
     }
 
 
-def end_in_peace(process: subprocess.Popen) -> None:
+def end_in_peace(process: subprocess.Popen[Any]) -> None:
     """End a process of the graph if it still runs, and kill it only if it does not end.
 
     What is killed leaves its place in shared memory to a process that will not get the first

@@ -12,8 +12,8 @@ from rclpy.node import Node
 from tf2_msgs.msg import TFMessage
 
 from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.messages.heads import seconds
 from headpose_core.types import Head
-from headpose_ros.messages import seconds
 
 
 class Recorder(Node):

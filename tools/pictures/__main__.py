@@ -11,7 +11,7 @@ one head under better and worse conditions, `markers.png` heads in space, `repor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,29 +24,18 @@ import numpy as np
 import tyro
 
 from headpose_core.drawing import draw_heads
-from headpose_core.faces.detection import GivenBoxes, YuNet
-from headpose_core.geometry.rotation import matrix_from_angles, orientation_covariance
+from headpose_core.faces.detection import GivenBoxes
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.image_files import write_image
 from headpose_core.pipeline import HeadPosePipeline
-from headpose_core.pose.bins import STD_FLOOR_DEG
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_core.types import Head, Image
+from headpose_core.types import FloatArray, Image
 from tools.pictures.marker_picture import draw_markers
 from tools.pictures.report_picture import draw_report
-from training.synthesis.engine import Engine, Sample
-from training.synthesis.lighting import Light, Lighting
-from training.synthesis.scene import Scene
+from tools.pictures.studio import labelled, portrait
+from training.evaluation.pictures import contact_sheet
+from training.synthesis.engine import Engine
 
-STUDIO = Lighting(
-    lights=(
-        Light((-0.4, 0.5, 0.77), (0.8, 0.77, 0.73)),
-        Light((0.7, 0.2, 0.69), (0.2, 0.2, 0.22)),
-    ),
-    shadow=0.0,
-    ground=(0.3, 0.3, 0.3),
-    sky=(0.45, 0.45, 0.47),
-    up=(0.0, 1.0, 0.0),
-)
 TURN_DEG = 30.0
 MEANING = {
     "yaw": ("toward the image's right", "toward the image's left"),
@@ -116,7 +105,7 @@ def draw_gallery(path: Path, engine: Engine, rows: int = 2, columns: int = 4) ->
         if heads:
             drawn.append(draw_heads(frame, heads))
         number += 1
-    write_image(path, tile(drawn, columns))
+    write_image(path, contact_sheet(drawn, columns))
 
 
 def draw_uncertainty(path: Path, engine: Engine, person: int) -> None:
@@ -137,7 +126,7 @@ def draw_uncertainty(path: Path, engine: Engine, person: int) -> None:
     plt.close(figure)
 
 
-def two_people(engine: Engine) -> tuple[Image, np.ndarray]:
+def two_people(engine: Engine) -> tuple[Image, FloatArray]:
     """A wide image with two heads, and their boxes (2, 4)."""
     left = engine.render(0, engine.person(3), portrait(np.array([-25.0, 5.0, 0.0])))
     right = engine.render(0, engine.person(11), portrait(np.array([35.0, -10.0, 5.0])))
@@ -147,68 +136,32 @@ def two_people(engine: Engine) -> tuple[Image, np.ndarray]:
     )
 
 
-def covered(frame: Image, box: np.ndarray) -> Image:
+def covered(frame: Image, box: FloatArray) -> Image:
     """The lower half of the face behind a sheet."""
     x1, y1, x2, y2 = np.round(box).astype(int)
-    shown = frame.copy()
+    shown: Image = frame.copy()
     shown[(y1 + y2) // 2 : y2 + 10, x1 - 10 : x2 + 10] = 120
     return shown
 
 
-def dark(frame: Image, box: np.ndarray) -> Image:
+def dark(frame: Image, box: FloatArray) -> Image:
     """A twentieth of the light, and the noise that a camera then has."""
     noise = np.random.default_rng(0).normal(0.0, 6.0, frame.shape)
-    return np.clip(frame * 0.05 + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frame * 0.05 + noise, 0, 255), np.uint8)
 
 
-CONDITIONS: dict[str, tuple[tuple[float, float, float], Callable[[Image, np.ndarray], Image]]] = {
+def blurred(frame: Image, box: FloatArray) -> Image:
+    """The lens far out of focus."""
+    return np.asarray(cv2.GaussianBlur(frame, (0, 0), 14.0), np.uint8)
+
+
+CONDITIONS: dict[str, tuple[tuple[float, float, float], Callable[[Image, FloatArray], Image]]] = {
     "clear": ((15.0, 5.0, 0.0), lambda frame, box: frame),
-    "blurred": ((15.0, 5.0, 0.0), lambda frame, box: cv2.GaussianBlur(frame, (0, 0), 14.0)),
+    "blurred": ((15.0, 5.0, 0.0), blurred),
     "dark": ((15.0, 5.0, 0.0), dark),
     "covered": ((15.0, 5.0, 0.0), covered),
     "profile": ((80.0, 5.0, 0.0), lambda frame, box: frame),
 }
-
-
-def tile(pictures: Sequence[Image], columns: int) -> Image:
-    """Pictures of one size side by side, row by row."""
-    rows = [pictures[i : i + columns] for i in range(0, len(pictures), columns)]
-    return np.vstack([np.hstack(row) for row in rows])
-
-
-def portrait(angles_deg: np.ndarray) -> Scene:
-    """A quiet studio: even light, eyes and torso in line with the head."""
-    return Scene(
-        angles_deg=(float(angles_deg[0]), float(angles_deg[1]), float(angles_deg[2])),
-        distance_m=2.0,
-        face_share=0.5,
-        offset_share=(0.0, 0.0),
-        torso_rad=(0.0, 0.0, 0.0),
-        gaze_deg=(0.0, 0.0),
-        expression={},
-        lighting=STUDIO,
-        clutter_seed=1,
-    )
-
-
-def labelled(sample: Sample) -> Head:
-    """The head of a rendered frame with its true pose."""
-    angles = np.array(sample.scene.angles_deg)
-    std = np.full(3, STD_FLOOR_DEG)
-    unknown = np.full((3, 3), np.nan)
-    return Head(
-        box=sample.frame_box.astype(np.float32),
-        score=1.0,
-        paper_angles_deg=angles,
-        std_deg=std,
-        extrapolated=False,
-        rotation=matrix_from_angles(angles),
-        ray_rotation=np.eye(3),
-        covariance=orientation_covariance(angles, std),
-        position=unknown[0],
-        position_covariance=unknown,
-        perspective_corrected=False,
-    )
 
 
 if __name__ == "__main__":

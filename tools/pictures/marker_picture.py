@@ -17,12 +17,12 @@ from headpose_core.faces.tracking import Tracker
 from headpose_core.messages.markers import HeadMarkers
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.pose.head_pose_model import HeadPoseModel
-from headpose_core.types import Camera, Image
+from headpose_core.types import Camera, FloatArray, Image
 
 _HEADER = SimpleNamespace(frame_id="camera")
 
 
-def draw_markers(path: Path, image: Image, boxes: np.ndarray) -> None:
+def draw_markers(path: Path, image: Image, boxes: FloatArray) -> None:
     """Write the picture.
 
     image: (H, W, 3) uint8 RGB of a camera with 50 degrees of view; boxes (N, 4) of its faces.
@@ -52,9 +52,9 @@ def _make(type_name: str, /, **fields: Any) -> SimpleNamespace:
 
 def _draw(space: Any, marker: SimpleNamespace) -> None:
     if marker.ns == "id":
-        space.text(*_seen(marker.pose.position), marker.text, ha="center", fontsize=11)
+        space.text(*_plotted(marker.pose.position), marker.text, ha="center", fontsize=11)
         return
-    points = np.array([_seen(point) for point in marker.points])
+    points = np.array([_plotted(point) for point in marker.points])
     if marker.ns == "axes":
         colours = [(colour.r, colour.g, colour.b) for colour in marker.colors[::2]]
         lines = Line3DCollection(points.reshape(-1, 2, 3), colors=colours, linewidths=3)
@@ -64,10 +64,10 @@ def _draw(space: Any, marker: SimpleNamespace) -> None:
         space.add_collection3d(Poly3DCollection(points.reshape(-1, 3, 3), fc=colour, alpha=0.12))
 
 
-def _draw_camera(space: Any, places: list[np.ndarray]) -> None:
+def _draw_camera(space: Any, places: list[FloatArray]) -> None:
     """The optical frame and the rays to the heads; x, z and -y of it are the axes of the plot."""
     for axis, colour in zip(np.eye(3) * 0.2, ("r", "g", "b"), strict=True):
-        end = _seen(SimpleNamespace(x=axis[0], y=axis[1], z=axis[2]))
+        end = _plotted(SimpleNamespace(x=axis[0], y=axis[1], z=axis[2]))
         space.plot(*zip((0, 0, 0), end, strict=True), color=colour, lw=2)
     for x, y, z in places:
         space.plot((0, x), (0, z), (0, -y), color="0.6", lw=0.8, ls="--")
@@ -79,5 +79,6 @@ def _draw_camera(space: Any, places: list[np.ndarray]) -> None:
     space.view_init(elev=22, azim=-50)
 
 
-def _seen(point: SimpleNamespace) -> tuple[float, float, float]:
+def _plotted(point: SimpleNamespace) -> tuple[float, float, float]:
+    """x, z and -y of the optical frame, so that up is up."""
     return point.x, point.z, -point.y

@@ -15,12 +15,12 @@ import numpy as np
 from headpose_core.commands.cli import main as headpose
 from headpose_core.images.image_files import read_image, write_image
 from headpose_core.images.video import write_video
-from headpose_core.types import Image
+from headpose_core.types import FloatArray, Image
 
 SECONDS, RATE_HZ = 12.0, 10.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WINDOW = (1150, 1910)
-Render = Callable[[int, np.ndarray], Image]
+Render = Callable[[int, FloatArray], Image]
 
 
 def draw_report(path: Path, render: Render) -> None:
@@ -59,5 +59,5 @@ def _frames(render: Render) -> Iterator[Image]:
         passenger = np.array([-25 + 12 * np.sin(0.8 * time), 5.0, 8 * np.sin(0.6 * time)])
         left, right = render(11, driver), render(3, passenger)
         if 6.0 <= time < 7.5:
-            right = cv2.blur(right, (301, 301))
+            right = np.asarray(cv2.blur(right, (301, 301)), np.uint8)
         yield np.hstack([left, right])

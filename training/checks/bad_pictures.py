@@ -43,11 +43,11 @@ def _small(crop: Image, side: int) -> Image:
 def _dark(crop: Image) -> Image:
     """An eighth of the light, with the noise of the sensor: 3 grey levels."""
     noise = np.random.default_rng(0).normal(0.0, 3.0, crop.shape)
-    return np.clip(0.12 * crop + noise, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(0.12 * crop + noise, 0, 255), np.uint8)
 
 
 def _covered(crop: Image) -> Image:
-    half = crop.copy()
+    half: Image = crop.copy()
     half[len(crop) // 2 :] = 120
     return half
 

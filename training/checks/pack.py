@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.datasets import FaceReader, LabelledFace
 from headpose_core.learning.data.face_pool import FacePool
 from headpose_core.learning.data.skipped_faces import OnError
@@ -56,7 +57,7 @@ def cut_context(image: Image, box: NDArray[np.float32]) -> tuple[Image, NDArray[
     window = np.array([x1 - margin, y1 - margin, x2 + margin, y2 + margin])
     side = int(window[2] - window[0])
     size = min(side, CONTEXT_SIZE)
-    context = crop_faces(image, window[None], size)[0]
+    context = crop_faces(as_view(image), window[None], size)[0]
     return context, ((box - np.tile(window[:2], 2)) * (size / side)).astype(np.float32)
 
 

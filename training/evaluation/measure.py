@@ -17,9 +17,9 @@ from headpose_core.faces.detection import GivenBoxes
 from headpose_core.learning.data.datasets import FaceReader
 from headpose_core.learning.data.skipped_faces import DataError
 from headpose_core.learning.run.checkpoint import write_text
-from headpose_core.pipeline import HeadPosePipeline, PipelineConfig
+from headpose_core.pipeline import HeadPosePipeline, PipelineSettings
 from headpose_core.pose.bins import NUM_BINS
-from headpose_core.pose.head_pose_model import PoseModel
+from headpose_core.pose.pose_model import PoseModel
 from headpose_core.types import FloatArray, Image
 from training.evaluation.metrics import (
     ANGLES,
@@ -121,7 +121,8 @@ def _angles(model: PoseModel, image: Image, boxes: NDArray[Any]) -> FloatArray:
     if not len(boxes):
         return np.empty((0, 3))
     boxes = boxes.astype(np.float32)
-    pipeline = HeadPosePipeline(GivenBoxes(boxes), model, config=PipelineConfig(len(boxes)))
+    settings = PipelineSettings(max_faces=len(boxes))
+    pipeline = HeadPosePipeline(GivenBoxes(boxes), model, settings=settings)
     heads = pipeline(image, stamp_s=0.0).heads
     said = {head.box.tobytes(): head.paper_angles_deg for head in heads}
     return np.array([said[box.tobytes()] for box in boxes])

@@ -19,11 +19,12 @@ from headpose_core.geometry.rotation import (
     matrix_from_angles,
     mirror_angles,
 )
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG
 from headpose_core.pose.bins import decode
 from headpose_core.types import FloatArray
 
 ANGLES = ("yaw", "pitch", "roll")
-YAW_BINS = ((0, 30), (30, 60), (60, 99))
+YAW_BINS = ((0, 30), (30, 60), (60, round(LARGEST_ANGLE_DEG)))
 ONE_SIGMA = 0.6827  # share of a normal distribution within one standard deviation
 
 
@@ -158,7 +159,7 @@ def fit_zero_pose(predicted: FloatArray, labels: FloatArray) -> FloatArray:
     It is in the head's frame (R Z): data sets differ in which pose of a head they call zero.
     The mean absolute error of the angles is what it minimises.
     """
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     found = minimize(
         lambda zero: float(np.nanmean(np.abs(turn_predictions(predicted, zero) - labels))),

@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from benchmarks.peer import PeerModel
 from headpose_core.errors import ModelError
 from headpose_core.images.crop import Fit, crop_faces, crop_windows
-from headpose_core.images.image_view import AnyImage
-from headpose_core.pose.bins import Estimate, decode
-from headpose_core.pose.head_pose_model import HeadPoseModel, PoseModel
+from headpose_core.images.image_view import ImageView
+from headpose_core.pose.bins import decode
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.networks.network import crop_of, load_weights
+from headpose_core.pose.pose_model import Estimate, PoseModel
 
 
 def open_models(
@@ -70,15 +71,18 @@ class TorchModel:
         self._network = network.to(self._device)
         self.fit = crop_of(notes)
 
-    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB, made as those of the training run."""
-        return crop_faces(image, crop_windows(boxes, self.fit))
+        return crop_faces(view, crop_windows(boxes, self.fit))
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62)."""
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(crops).to(self._device))
         return np.asarray(logits.float().cpu().numpy())
+
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""
@@ -95,16 +99,19 @@ class Ensemble:
             raise ModelError("expected models with one crop in a mean, got pad and stretch")
         self._members = members
 
-    def crop(self, image: AnyImage, boxes: ArrayLike) -> NDArray[np.uint8]:
+    def crop(self, view: ImageView, boxes: ArrayLike) -> NDArray[np.uint8]:
         """Crops (N, 112, 112, 3) uint8 RGB: all members have the same."""
-        return self._members[0].crop(image, boxes)
+        return self._members[0].crop(view, boxes)
 
     def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Logits (N, 3, 62) of the mean distribution."""
         logits = np.array([member.infer(crops) for member in self._members], np.float64)
         weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
         mean = (weights / weights.sum(axis=-1, keepdims=True)).mean(axis=0)
-        return np.log(np.maximum(mean, 1e-30)).astype(np.float32)
+        return np.asarray(np.log(np.maximum(mean, 1e-30)), np.float32)
+
+    def turn_probabilities(self, outputs: NDArray[np.float32]) -> None:
+        """Not known: faces are taken to be upright."""
 
     def decode(self, outputs: NDArray[np.float32]) -> Estimate:
         """Angles and spreads, at a temperature of 1."""
@@ -118,14 +125,15 @@ def _fit(member: PoseModel) -> Fit | None:
 
 
 class ListeningModel:
-    """A model whose last outputs stay readable: the pipeline hands on angles only."""
+    """A model whose last decoded outputs stay readable: the pipeline hands on angles only."""
 
     def __init__(self, model: PoseModel) -> None:
         self._model = model
-        self.crop, self.decode = model.crop, model.decode
+        self.crop, self.infer = model.crop, model.infer
+        self.turn_probabilities = model.turn_probabilities
         self.outputs = np.empty((0,), np.float32)
 
-    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """The model's outputs."""
-        self.outputs = self._model.infer(crops)
-        return self.outputs
+    def decode(self, outputs: NDArray[np.float32]) -> Estimate:
+        """The model's angles and spreads."""
+        self.outputs = outputs
+        return self._model.decode(outputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,7 +14,9 @@ from numpy.typing import NDArray
 from headpose_core.geometry.rotation import BODY_TO_OPTICAL, matrix_from_angles
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_files import write_image
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.datasets import FaceReader, LabelledFace
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG
 from headpose_core.types import FloatArray, Image
 from training.evaluation.measure import Predictions
 from training.evaluation.metrics import ANGLES
@@ -53,12 +56,13 @@ def draw_predictions(path: Path, faces: FaceReader, seen: Predictions, count: in
 def draw_scatter(path: Path, seen: Predictions) -> None:
     """Predicted against labelled angles."""
     pyplot = _pyplot()
+    reach = (-LARGEST_ANGLE_DEG, LARGEST_ANGLE_DEG)
     figure, plots = pyplot.subplots(1, 3, figsize=(13.5, 4.5), layout="constrained")
     for index, (plot, name) in enumerate(zip(plots, ANGLES, strict=True)):
-        plot.plot([-99, 99], [-99, 99], color="0.7", linewidth=1)
+        plot.plot(reach, reach, color="0.7", linewidth=1)
         plot.scatter(seen.labels[:, index], seen.mean_deg[:, index], s=4, alpha=0.5)
         plot.set(xlabel=f"labelled {name} [deg]", ylabel=f"predicted {name} [deg]")
-        plot.set(xlim=(-99, 99), ylim=(-99, 99), aspect="equal")
+        plot.set(xlim=reach, ylim=reach, aspect="equal")
     figure.savefig(path, dpi=90)
     pyplot.close(figure)
 
@@ -101,7 +105,8 @@ def _tile(face: LabelledFace, seen: Predictions, index: int, scale: float = 1.0)
     centre, half = (box[:2] + box[2:]) / 2, (box[2:] - box[:2]) / 2 * scale
     square = square_boxes(np.hstack([centre - half, centre + half]))
     label = np.nan_to_num(seen.labels[index])
-    tile = labelled_tile(crop_faces(face.image, square)[0], label, "label " + _angles(label))
+    crop = crop_faces(as_view(face.image), square)[0]
+    tile = labelled_tile(crop, label, "label " + _angles(label))
     _draw_axes(tile, seen.mean_deg[index], _AXES, 2)
     _write(tile, TILE - 6, "is    " + _angles(seen.mean_deg[index]))
     if seen.missed[index]:
@@ -118,7 +123,7 @@ def _binned(at: FloatArray, values: FloatArray) -> tuple[FloatArray, FloatArray]
     return (filled + 0.5) * BIN_DEG, means
 
 
-def _pyplot():
+def _pyplot() -> Any:
     import matplotlib
 
     matplotlib.use("Agg")

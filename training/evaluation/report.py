@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 # What Thai et al. (ICPRAM 2022) print for AFLW2000, trained on 300W-LPA: yaw, pitch, roll, mean.
-PAPER = {
+PAPER: dict[str, dict[str, tuple[str | None, ...]]] = {
     "aflw2000": {
         "EHPNet, the paper's Table 1": ("3.23", "5.54", "3.88", "4.15"),
         "EHPNet, the paper's Table 2": ("3.23", "5.345", "3.88", "4.15"),

@@ -155,4 +155,4 @@ def _tube(
     v = np.cross(along, u)
     turn = np.linspace(0, 2 * np.pi, TUBE_STEPS, endpoint=False)[None, :, None]
     ring = np.cos(turn) * u[:, None] + np.sin(turn) * v[:, None]
-    return (path[:, None] + radius * ring).reshape(-1, 3)
+    return np.asarray((path[:, None] + radius * ring).reshape(-1, 3))

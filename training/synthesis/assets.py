@@ -87,7 +87,11 @@ def find_makehuman_parts(assets: Path) -> Path:
 
 def read_obj(path: Path) -> ObjMesh:
     """Read a Wavefront OBJ file (v, vt, g and f lines; other lines are ignored)."""
-    vertices, uvs, faces, uv_faces, groups = [], [], [], [], []
+    vertices: list[list[float]] = []
+    uvs: list[list[float]] = []
+    faces: list[tuple[int, int, int]] = []
+    uv_faces: list[tuple[int, int, int]] = []
+    groups: list[str] = []
     group = ""
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         key, _, rest = line.partition(" ")
@@ -109,7 +113,7 @@ def read_obj(path: Path) -> ObjMesh:
         raise AssetError(f"{path}: expected an OBJ mesh, found no vertices or no faces")
     return ObjMesh(
         vertices=np.array(vertices, np.float32),
-        uv=np.array(uvs or [(0.0, 0.0)], np.float32),
+        uv=np.array(uvs or [[0.0, 0.0]], np.float32),
         triangles=np.array(faces, np.int32),
         uv_triangles=np.array(uv_faces, np.int32),
         groups=np.array(groups),

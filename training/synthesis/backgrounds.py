@@ -48,8 +48,9 @@ class Backgrounds:
         coarse = int(rng.integers(2, 7)) if rng.random() < 0.5 else 1
         image = self._draw_sharp(rng, size // coarse + 1)
         if coarse > 1:
-            image = cv2.GaussianBlur(image, (3, 3), 0.8)
-        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC)
+            image = np.asarray(cv2.GaussianBlur(image, (3, 3), 0.8), np.uint8)
+        enlarged = cv2.resize(image, (size, size), interpolation=cv2.INTER_CUBIC)
+        image = np.asarray(enlarged, np.uint8)
         if rng.random() < 0.4:
             gain = rng.uniform(0.3, 1.5) * np.exp(rng.normal(0, 0.1, 3))
             image = np.clip(image * gain, 0, 255).astype(np.uint8)
@@ -82,7 +83,7 @@ def _window(rng: Rng, image: Image, size: int, least: float) -> Image:
     x = int(rng.integers(0, image.shape[1] - side + 1))
     window = image[y : y + side, x : x + side]
     method = cv2.INTER_AREA if side > size else cv2.INTER_LINEAR
-    resized = cv2.resize(window, (size, size), interpolation=method)
+    resized = np.asarray(cv2.resize(window, (size, size), interpolation=method), np.uint8)
     return resized[:, ::-1] if rng.random() < 0.5 else resized
 
 
@@ -97,7 +98,7 @@ def _greyish(rng: Rng, count: int) -> NDArray[np.float64]:
     """Colours of walls and furniture: (count,3), 0..255, mostly pale and brownish."""
     light = rng.uniform(15, 245, (count, 1))
     warm = rng.normal(0, 0.09, (count, 1)) * np.array([1.0, 0.1, -1.0])
-    return np.clip(light * (1 + warm + rng.normal(0, 0.06, (count, 3))), 0, 255)
+    return np.asarray(np.clip(light * (1 + warm + rng.normal(0, 0.06, (count, 3))), 0, 255))
 
 
 def _cloud(rng: Rng, size: int) -> Image:
@@ -112,7 +113,8 @@ def _cloud(rng: Rng, size: int) -> Image:
     grey = image.mean(2, keepdims=True)
     image = grey + (image - grey) * rng.uniform(0.1, 0.8)
     image = (image - image.mean()) / (image.std() + 1e-6)
-    return np.clip(rng.uniform(50, 200) + image * rng.uniform(15, 60), 0, 255).astype(np.uint8)
+    levels = rng.uniform(50, 200) + image * rng.uniform(15, 60)
+    return np.asarray(np.clip(levels, 0, 255), np.uint8)
 
 
 def _room(rng: Rng, size: int) -> Image:
@@ -144,4 +146,4 @@ def _room(rng: Rng, size: int) -> Image:
             cv2.polylines(image, [corners.astype(np.int32)], True, edge, 2, cv2.LINE_AA)
     shade = cv2.resize(rng.uniform(0.65, 1.2, (3, 3)).astype(np.float32), (size, size))
     grain = rng.normal(0, rng.uniform(0, 5), (size, size, 1)).astype(np.float32)
-    return np.clip(image * shade[..., None] + grain, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image * shade[..., None] + grain, 0, 255), np.uint8)

@@ -68,14 +68,15 @@ def _covered(kind: str, base: Floats, marks: Floats, used: NDArray[np.int32]) ->
     skin[used] = True
     height = brow - chin
     if kind == "cap":
-        return skin & (y > brow + 0.04 * height + 0.25 * np.minimum(z - ear[2] - 0.4, 0))
+        top = y > brow + 0.04 * height + 0.25 * np.minimum(z - ear[2] - 0.4, 0)
+        return np.asarray(skin & top)
     # The opening for the face: an ellipse from the hairline to the chin, or well below it.
     half = (0.62 if kind == "scarf" else 0.76) * height
     middle = (brow + chin) / 2 + 0.1 * height
     side = marks[16, 0] * 0.9
     opening = ((x / side) ** 2 + ((y - middle) / half) ** 2 < 1) & (z > ear[2] - 0.1)
     floor = chin - (1.6 if kind == "scarf" else 0.9)
-    return skin & ~opening & (y > floor) & (np.abs(x) < 2.2 * marks[16, 0])
+    return np.asarray(skin & ~opening & (y > floor) & (np.abs(x) < 2.2 * marks[16, 0]))
 
 
 def _axis(points: Floats, landmarks: Floats) -> Floats:
@@ -96,11 +97,11 @@ def _covering(
     foot = _axis(points, marks)
     arm = points - foot
     # Seen from the axis an ear lies on the side of the head that is beneath it.
-    seen = arm / np.linalg.norm(arm, axis=1, keepdims=True) + foot * (0, 1, 0)
-    neighbours = cKDTree(seen).query_ball_point(seen, stretch)
+    shadow = arm / np.linalg.norm(arm, axis=1, keepdims=True) + foot * (0, 1, 0)
+    neighbours = cKDTree(shadow).query_ball_point(shadow, stretch)
     counts = [len(found) for found in neighbours]
     indices = np.concatenate([np.array(found) for found in neighbours])
-    distance = np.linalg.norm(seen[indices] - np.repeat(seen, counts, axis=0), axis=1)
+    distance = np.linalg.norm(shadow[indices] - np.repeat(shadow, counts, axis=0), axis=1)
     weights = np.exp(-0.5 * (distance / (stretch / 2)) ** 2)
     weights /= np.repeat(np.add.reduceat(weights, np.cumsum([0, *counts[:-1]])), counts)
     starts = np.cumsum([0, *counts])

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_view import as_view
 from training.synthesis.backgrounds import PHOTO_FOLDER, Backgrounds
@@ -105,7 +105,8 @@ class Engine:
         )
         rng = np.random.default_rng(scene.clutter_seed)
         # The lens: softens the stairs that one sample a pixel leaves at edges.
-        rgba = cv2.GaussianBlur(rgba, (3, 3), float(rng.uniform(0.45, 0.75)))
+        blur = float(rng.uniform(0.45, 0.75))
+        rgba = np.asarray(cv2.GaussianBlur(rgba, (3, 3), blur), np.uint8)
         frame = _composite(rgba, self.background(rng, scene.view))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)

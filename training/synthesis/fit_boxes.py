@@ -8,10 +8,11 @@ prints the coefficients to be kept in ``boxes.BOX_MODEL`` and how well they hold
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tyro
 
 from headpose_core.faces.boxes import iou
 from training.synthesis.boxes import BOX_MODEL, box_targets, fitted_box
@@ -19,16 +20,23 @@ from training.synthesis.engine import Engine
 from training.synthesis.scene import FRAME_SIZE
 
 
+@dataclass(frozen=True)
+class FitConfig:
+    """What to render."""
+
+    assets: Path
+    """Folder of the MakeHuman parts."""
+    count: int = 3000
+    """Images in all."""
+    seed: int = 77
+
+
 def main() -> None:
     """Render, detect, fit, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--assets", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=3000)
-    parser.add_argument("--seed", type=int, default=77)
-    args = parser.parse_args()
-    engine = Engine(args.assets, args.seed)
+    config = tyro.cli(FitConfig, description=__doc__)
+    engine = Engine(config.assets, config.seed)
     terms, values, kept = [], [], []
-    for index in range(args.count):
+    for index in range(config.count):
         sample = engine.sample(index)
         box = sample.frame_box
         if sample.detected and box.min() > 2 and box.max() < FRAME_SIZE - 2:
@@ -44,7 +52,7 @@ def main() -> None:
         model = np.linalg.solve(ridge, X[good].T @ Y[good]).T
         error = np.abs(X @ model.T - Y).max(1)
         good = error < 3 * np.median(error)
-    print(f"{len(X)} boxes of {args.count} images, {good.mean():.0%} kept, residual std:")
+    print(f"{len(X)} boxes of {config.count} images, {good.mean():.0%} kept, residual std:")
     print((X @ model.T - Y)[good].std(0).round(4))
     before = [iou(s.frame_box, fitted_box(s.landmarks, s.scene.angles_deg)) for s in kept]
     BOX_MODEL[:] = model

@@ -57,7 +57,7 @@ class _Anchors:
 
     @property
     def eyes(self) -> Floats:
-        return (self.left_eye + self.right_eye) / 2
+        return np.asarray((self.left_eye + self.right_eye) / 2, np.float32)
 
     @property
     def unit(self) -> float:
@@ -145,7 +145,7 @@ def _look(eyes: Floats, gaze_deg: tuple[float, float]) -> Floats:
     turn = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]]) @ np.array(
         [[1, 0, 0], [0, cx, sx], [0, -sx, cx]]
     )
-    turned = eyes.copy()
+    turned: Floats = eyes.copy()
     for side in (eyes[:, 0] > 0, eyes[:, 0] <= 0):
         centre = eyes[side].mean(0)
         turned[side] = (eyes[side] - centre) @ turn.T.astype(np.float32) + centre
@@ -168,7 +168,7 @@ def _bend(vertices: Floats, pivot: Floats, turn: Floats) -> Floats:
     cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
     across = arm @ cross.T.astype(np.float32)
     rotated = arm * cosine + across * sine + axis * (arm @ axis)[:, None] * (1 - cosine)
-    bent = vertices.copy()
+    bent: Floats = vertices.copy()
     bent[moving] = rotated + pivot
     return bent
 
@@ -197,4 +197,4 @@ def _skin_regions(library: HeadLibrary) -> Floats:
 
 def _ramp(values: Floats, low: float, high: float) -> Floats:
     t = np.clip((values - low) / (high - low), 0, 1)
-    return t * t * (3 - 2 * t)
+    return np.asarray(t * t * (3 - 2 * t))

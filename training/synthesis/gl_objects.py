@@ -83,7 +83,8 @@ class Textures:
             if pixels is None or pixels.ndim != 3:
                 raise ValueError(f"{path}: expected a colour image that OpenCV can read, got none")
             code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGBA
-            self._loaded[path] = mipmapped(self._context, cv2.cvtColor(pixels, code)[::-1])
+            rgba = np.asarray(cv2.cvtColor(pixels, code), np.uint8)
+            self._loaded[path] = mipmapped(self._context, rgba[::-1])
         return self._loaded[path]
 
 
@@ -99,6 +100,7 @@ def noise_texture(context: moderngl.Context) -> moderngl.Texture:
     """256x256 tiling noise of three scales, mean 0.5, for pores and blotches."""
     rng = np.random.default_rng(5)
     white = np.tile(rng.normal(size=(256, 256, 4)), (3, 3, 1)).astype(np.float32)
-    noise = sum(cv2.GaussianBlur(white, (0, 0), s)[256:512, 256:512] * s for s in (1.5, 4, 10))
+    scales = (1.5, 4, 10)
+    noise = np.sum([cv2.GaussianBlur(white, (0, 0), s)[256:512, 256:512] * s for s in scales], 0)
     noise = np.clip(noise / noise.std((0, 1)) * 0.16 + 0.5, 0, 1)
     return mipmapped(context, (noise * 255).astype(np.uint8))

@@ -160,7 +160,7 @@ def _lay_on(
     # Lips that are closed share their vertices: one shift for each.
     marks, first = np.unique(marks, axis=0, return_index=True)
     bend = RBFInterpolator(marks, places[first] - marks, kernel="linear", smoothing=1e-3)
-    laid = (head + bend(head)).astype(np.float32)
+    laid: Floats = (head + bend(head)).astype(np.float32)
     low, high = target[:, 1].min() + 0.3, target[:, 1].max() + 0.5
     for reach in ROUNDS_DM:
         on_head = skin[(laid[skin, 1] > low) & (laid[skin, 1] < high)]

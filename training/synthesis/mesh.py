@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,9 @@ class Mesh:
 
 
 def make_mesh(
-    vertex_of: NDArray[np.int32], uv: NDArray[np.float32], triangles: NDArray[np.int32]
+    vertex_of: NDArray[np.integer[Any]],
+    uv: NDArray[np.floating[Any]],
+    triangles: NDArray[np.integer[Any]],
 ) -> Mesh:
     """A mesh from its three arrays; the rest of it is derived."""
     corners = vertex_of[triangles]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.image_view import as_view
 from training.synthesis.engine import VIEWS_PER_PERSON, Engine, cut_context
 from training.synthesis.occluders import add_occluder
@@ -83,7 +83,8 @@ class NoFaces:
 def decoy(rng: Rng, frame: Image) -> Image:
     """Something in the middle of a frame (S,S,3) that is round, or has two dots, or is skin."""
     size, drawn = len(frame), frame.copy()
-    centre = tuple(int(v) for v in rng.uniform(0.4, 0.6, 2) * size)
+    x, y = (int(v) for v in rng.uniform(0.4, 0.6, 2) * size)
+    centre = (x, y)
     radius = rng.uniform(0.15, 0.35) * size
     colour = (rng.uniform(0, 255, 3) * rng.uniform(0.1, 1.0)).tolist()
     axes = (int(radius), int(radius * rng.uniform(0.7, 1.3)))
@@ -94,7 +95,7 @@ def decoy(rng: Rng, frame: Image) -> Image:
         for spoke in rng.uniform(0, 2 * np.pi, int(rng.integers(0, 5))):
             end = np.array(centre) + radius * np.array([np.cos(spoke), np.sin(spoke)])
             cv2.line(drawn, centre, tuple(end.astype(int).tolist()), colour, width, cv2.LINE_AA)
-        return drawn
+        return np.asarray(drawn, np.uint8)
     if kind < 0.7:  # balls, sockets, bags: a shape with dots and a line
         cv2.ellipse(drawn, centre, axes, turn, 0, 360, colour, cv2.FILLED, cv2.LINE_AA)
         dark = (np.array(colour) * rng.uniform(0.0, 0.6)).tolist()
@@ -102,8 +103,8 @@ def decoy(rng: Rng, frame: Image) -> Image:
             at = np.array(centre) + rng.normal(0, 0.35, 2) * radius
             dot = tuple(at.astype(int).tolist())
             cv2.circle(drawn, dot, int(radius * rng.uniform(0.05, 0.2)), dark, -1, cv2.LINE_AA)
-        return drawn
+        return np.asarray(drawn, np.uint8)
     skin = np.array([200.0, 150.0, 120.0]) * rng.uniform(0.2, 1.1) * np.exp(rng.normal(0, 0.1, 3))
     for _ in range(int(rng.integers(1, 4))):
         drawn = add_occluder(rng, drawn, centre, 2.5 * radius, skin)
-    return drawn
+    return np.asarray(drawn, np.uint8)

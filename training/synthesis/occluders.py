@@ -44,7 +44,7 @@ def add_occluder(
     paint = colour[None, None] * (shade * (0.45 + 0.55 * relief))[..., None]
     paint += rng.normal(0, 4, (size, size, 1))
     alpha = (cv2.GaussianBlur(mask, (0, 0), 0.7).astype(np.float32) / 255)[..., None]
-    return np.clip(frame * (1 - alpha) + paint * alpha, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(frame * (1 - alpha) + paint * alpha, 0, 255), np.uint8)
 
 
 def _draw_hand(

@@ -34,7 +34,7 @@ SHADOW_SIZE = 256
 SHADOW_REACH_DM = 3.2
 SHADOW_DEPTH_DM = 8.0
 NEAR_DM = 0.4
-GLASS_BLENDING = (
+GLASS_BLENDING: Any = (  # of colours and of alpha; the types of moderngl know two numbers only
     moderngl.SRC_ALPHA,
     moderngl.ONE_MINUS_SRC_ALPHA,
     moderngl.ONE,
@@ -91,7 +91,8 @@ class Renderer:
 
     def __init__(self, meshes: dict[str, Mesh], regions: NDArray[np.float32], size: int) -> None:
         self.size = size
-        self._context = moderngl.create_standalone_context(backend="egl")
+        settings: dict[str, Any] = {"backend": "egl"}
+        self._context = moderngl.create_standalone_context(**settings)
         context = self._context
         self._surfaces = {
             (look, shadowed): Program(

@@ -19,7 +19,6 @@ The crop of run time is ``crop_faces(context, square_boxes(box))``.
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.images.crop import CROP_RULE
+from headpose_core.output_files import atomic_write
 from training.synthesis import GENERATOR_VERSION
 from training.synthesis.engine import (
     CONTEXT_SCALE,
@@ -101,7 +101,8 @@ def write_meta(
         if known["count"] >= plan.count:
             return
     folder.mkdir(parents=True, exist_ok=True)
-    _replace(path, json.dumps(meta, indent=1).encode())
+    with atomic_write(path) as unfinished:
+        unfinished.write_text(json.dumps(meta, indent=1))
 
 
 def make_shard(
@@ -120,11 +121,9 @@ def make_shard(
 
 
 def write_shard(path: Path, columns: dict[str, NDArray[Any]]) -> None:
-    """Write a shard under a temporary name and rename it, so that a kill leaves no half file."""
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb") as file:
-        np.savez(file, **columns)  # type: ignore[arg-type]
-    temporary.replace(path)
+    """Write a shard; a kill leaves no half file."""
+    with atomic_write(path) as unfinished:
+        np.savez(unfinished, **columns)  # type: ignore[arg-type]
 
 
 def _packed(row: dict[str, Any]) -> dict[str, Any]:
@@ -144,7 +143,7 @@ def _row(sample: Sample) -> dict[str, Any]:
     person, scene = sample.person, sample.scene
     return {
         "jpeg": _jpeg(sample.context, sample.index),
-        "angles_deg": np.float32(scene.angles_deg),
+        "angles_deg": np.array(scene.angles_deg, np.float32),
         "box": sample.box,
         "detected": sample.detected,
         "seed": np.int64(sample.index),
@@ -152,7 +151,7 @@ def _row(sample: Sample) -> dict[str, Any]:
         "landmarks": sample.context_landmarks,
         "sex": "male" if person.maleness > 0.5 else "female",
         "age": person.age,
-        "race": np.float32(person.race),
+        "race": np.array(person.race, np.float32),
         "skin": person.skin.name,
         "glasses": person.glasses is not None,
         "mask": person.mask_colour is not None,
@@ -160,9 +159,3 @@ def _row(sample: Sample) -> dict[str, Any]:
         "shadow": np.float32(scene.lighting.shadow),
         "family": "ict" if "scan/mean" in person.weights else "makehuman",
     }
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

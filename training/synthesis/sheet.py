@@ -48,7 +48,8 @@ def contact_sheet(path: Path) -> NDArray[np.uint8]:
     tiles = []
     for k in sorted(range(count), key=lambda i: float(angles[i, 0])):
         context = cv2.imdecode(jpeg[offsets[k] : offsets[k + 1]], cv2.IMREAD_COLOR)
-        crop = crop_faces(as_view(context), square_boxes(boxes[k : k + 1]))[0][..., ::-1]
+        view = as_view(np.asarray(context, np.uint8))
+        crop = crop_faces(view, square_boxes(boxes[k : k + 1]))[0][..., ::-1]
         tile = np.ascontiguousarray(crop)
         colour = (0, 200, 0) if detected[k] else (220, 0, 0)
         cv2.rectangle(tile, (0, 0), (tile.shape[1] - 1, tile.shape[0] - 1), colour, 1)

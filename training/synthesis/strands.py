@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from training.synthesis.mesh import make_mesh
-from training.synthesis.part import Part
+from training.synthesis.parts import Part
 
 Floats = NDArray[np.float32]
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.library import HeadLibrary
-from training.synthesis.part import Part
+from training.synthesis.parts import Part
 
 Rng = np.random.Generator
 Colour = tuple[float, float, float]

@@ -16,15 +16,16 @@ constant rotation that is left after training can be measured on a validation se
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tyro
 from numpy.typing import ArrayLike, NDArray
 
 from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angles
 from headpose_core.learning.data.readers.mat_files import read_numbers
-from headpose_core.learning.data.skipped_faces import DataError
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG, DataError
 from training.synthesis.library import AVERAGE_ADULT, HeadLibrary, load_library
 
 # From optical axes (y down, z forward) to view axes (y up, z to the viewer), and back.
@@ -41,6 +42,16 @@ POINT_SETS = {
     "all but the jaw": range(17, 68),
     "all": range(68),
 }
+
+
+@dataclass(frozen=True)
+class ZeroPoseConfig:
+    """What to compare."""
+
+    aflw2000: Path
+    """Folder of AFLW2000's .mat files."""
+    assets: Path
+    """Folder of the MakeHuman parts."""
 
 
 def rotation_between(points: ArrayLike, onto: ArrayLike) -> NDArray[np.float64]:
@@ -70,7 +81,7 @@ def mean_label_shape(folder: Path) -> NDArray[np.float64]:
         except DataError as error:
             raise DataError(f"{path}: {error}") from error
         pitch, yaw, roll = np.degrees(content["Pose_Para"][0, :3])
-        if max(abs(yaw), abs(pitch), abs(roll)) > 99:
+        if max(abs(yaw), abs(pitch), abs(roll)) > LARGEST_ANGLE_DEG:
             continue  # beyond the range that the labels are used in
         # pt3d_68 is x right, y down like the image, but z to the viewer.
         optical = content["pt3d_68"].T * (1.0, 1.0, -1.0)
@@ -87,14 +98,9 @@ def mean_makehuman_shape(library: HeadLibrary) -> NDArray[np.float64]:
 
 def main() -> None:
     """Print the rotation for several sets of points."""
-    parser = argparse.ArgumentParser(
-        prog="python -m training.synthesis.zero_pose", description=__doc__
-    )
-    parser.add_argument("--aflw2000", type=Path, required=True)
-    parser.add_argument("--assets", type=Path, required=True)
-    args = parser.parse_args()
-    labels = mean_label_shape(args.aflw2000)
-    makehuman = mean_makehuman_shape(load_library(args.assets))
+    config = tyro.cli(ZeroPoseConfig, description=__doc__)
+    labels = mean_label_shape(config.aflw2000)
+    makehuman = mean_makehuman_shape(load_library(config.assets))
     print("rotation from MakeHuman's zero to the labels', degrees")
     for name, points in POINT_SETS.items():
         chosen = list(points)

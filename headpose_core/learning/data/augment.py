@@ -18,10 +18,9 @@ from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angl
 from headpose_core.images.crop import CROP_SIZE, Fit, crop_faces, crop_windows
 from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.degrade import DegradeConfig, degrade
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG
 from headpose_core.types import FloatArray, Image
 
-# Labels further out than the evaluation of the field keeps are not made by rotation.
-LARGEST_ANGLE_DEG = 99.0
 # Half of a quarter turn.
 FARTHEST_TURN_DEG = 45.0
 

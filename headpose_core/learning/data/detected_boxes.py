@@ -24,12 +24,13 @@ from tqdm import tqdm
 
 from headpose_core.errors import ImageError
 from headpose_core.faces.boxes import iou
-from headpose_core.faces.detection import FaceDetector, YuNet
+from headpose_core.faces.face_detector import FaceDetector
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.image_files import read_image
 from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.datasets import LabelledFace
 from headpose_core.learning.data.readers.picture_files import FileFaces
-from headpose_core.output_files import atomic_write
+from headpose_core.output_files import atomic_write, cache_folder
 
 SAVE_EVERY_S = 60.0
 MISSED = "missed by the detector"
@@ -39,14 +40,14 @@ class Detections:
     """Boxes of all faces in picture files, remembered in a file.
 
     root: the data set's directory; names are relative to it. folder: where the file lies, by
-    default `cache_folder(root)`. Call `save` at the end.
+    default `folder_of_boxes(root)`. Call `save` at the end.
     """
 
     def __init__(
         self, root: Path, detector: FaceDetector, detector_id: str, folder: Path | None = None
     ) -> None:
         self._root, self._detector = root, detector
-        folder = folder or cache_folder(root)
+        folder = folder or folder_of_boxes(root)
         self.path = folder / f".headpose-boxes-{_digest(detector_id)}.json"
         self._files: dict[str, Any] = {}
         self._saved = True
@@ -84,13 +85,14 @@ def yunet_detections(root: Path, folder: Path | None = None) -> Detections:
     return Detections(root, yunet, f"{model} {yunet.settings}", folder)
 
 
-def cache_folder(root: Path) -> Path:
+def folder_of_boxes(root: Path) -> Path:
     """The directory itself, or the user's cache when it may not be written to."""
     # The mode too: an administrator's process could, but shall not.
     if os.access(root, os.W_OK) and root.stat().st_mode & 0o222:
         return root
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "headpose" / _digest(str(root.resolve()))
+    cache = cache_folder()
+    cache.mkdir(mode=0o700, parents=True, exist_ok=True)  # TensorRT's engines want it private
+    return cache / _digest(str(root.resolve()))
 
 
 def _digest(text: str) -> str:

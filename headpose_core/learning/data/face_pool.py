@@ -8,6 +8,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from headpose_core.learning.data.readers import (
 from headpose_core.learning.data.shards import ShardFaces
 from headpose_core.learning.data.skipped_faces import OnError, Report, merged
 from headpose_core.types import FloatArray
+
+Value = TypeVar("Value", bound=np.generic)
 
 
 class FacePool:
@@ -88,14 +91,11 @@ class FacePool:
 
     def _join(self) -> None:
         """The columns of all parts as one."""
-
-        def joined(name: str, empty: NDArray[np.generic]) -> NDArray[np.generic]:
-            return np.concatenate([empty, *(getattr(one, name) for one in self._readers)])
-
-        self.angles_deg: FloatArray = joined("angles_deg", np.empty((0, 3)))  # type: ignore[assignment]
-        self.boxes: NDArray[np.float32] = joined("boxes", np.empty((0, 4), np.float32))  # type: ignore[assignment]
-        self.detected: NDArray[np.bool_] = joined("detected", np.empty(0, bool))  # type: ignore[assignment]
-        self.groups: NDArray[np.int64] = joined("groups", np.empty(0, np.int64))  # type: ignore[assignment]
+        parts = self._readers
+        self.angles_deg: FloatArray = _joined(np.empty((0, 3)), (p.angles_deg for p in parts))
+        self.boxes = _joined(np.empty((0, 4), np.float32), (p.boxes for p in parts))
+        self.detected = _joined(np.empty(0, np.bool_), (p.detected for p in parts))
+        self.groups = _joined(np.empty(0, np.int64), (p.groups for p in parts))
         labelled = np.isfinite(self.angles_deg).all(axis=1)  # what is no face is never measured
         held = in_holdout(self.groups, self._holdout_share) & labelled
         self.training, self.holdout = np.flatnonzero(~held), np.flatnonzero(held)
@@ -126,6 +126,10 @@ def _parts(kind: str, root: Path) -> list[str]:
         return [f"{kind}:{root}"]
     prefix = "" if kind == RENDERED else f"{kind}:"
     return sorted(f"{prefix}{path}" for path in root.glob("shard-*.npz"))
+
+
+def _joined(empty: NDArray[Value], columns: Iterable[NDArray[Value]]) -> NDArray[Value]:
+    return np.concatenate([empty, *columns])
 
 
 def _fingerprint(faces: FaceReader) -> str:

@@ -15,19 +15,6 @@ from headpose_core.types import Image
 _LEVELS = np.arange(256.0)
 
 
-def shade(crop: Image, rng: np.random.Generator) -> Image:
-    """One side darker than the other; the edge between them soft or sharp, straight or bent."""
-    size = len(crop)
-    towards, bend, place = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.7), rng.normal(0, 0.2)
-    softness = np.exp(rng.uniform(np.log(0.03), np.log(0.6)))
-    darker, brighter = rng.uniform(0.2, 1.0), rng.uniform(0.0, 0.3)
-    y, x = np.mgrid[: size // 2, : size // 2] * (2 / size) - 0.5
-    c, s = np.cos(towards), np.sin(towards)
-    side = np.tanh((c * x + s * y + bend * (c * y - s * x) ** 2 - place) / softness)
-    gain = cv2.resize(np.exp(darker * (side - 1.0) + brighter), (size, size))
-    return np.asarray(cv2.multiply(crop, cv2.merge([gain] * 3), dtype=cv2.CV_8U), np.uint8)
-
-
 def one_sided(crop: Image, rng: np.random.Generator) -> Image:
     """A lamp from one side: what lies beyond its bent edge is dark, down to black."""
     size = len(crop)

@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from headpose_core.geometry.rotation import angles_from_matrix, matrix_from_angles
 from headpose_core.learning.data.datasets import LabelledFace
 from headpose_core.learning.data.detected_boxes import MISSED
-from headpose_core.learning.data.skipped_faces import DataError, OnError, Report
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG, DataError, OnError, Report
 from headpose_core.types import FloatArray, Image
 
-UNSAYABLE = "label cannot be said in angles"
+NOT_UNIQUE = "label has no unique angles"
 FIELDS = ("jpeg", "offsets", "angles_deg", "box", "detected", "seed")
 
 
@@ -118,7 +118,7 @@ class ShardFaces:
         missed = finite & ~shard.detected & detected_only
         for number in np.flatnonzero(torn):
             self.report.broken(f"{path}, face {number}", "the picture is torn")
-        for reason, out in ((UNSAYABLE, ~finite & ~torn), (MISSED, missed & ~torn)):
+        for reason, out in ((NOT_UNIQUE, ~finite & ~torn), (MISSED, missed & ~torn)):
             for number in np.flatnonzero(out):
                 self.report.leave_out(f"{path}, face {number}", reason)
         self._numbers = np.flatnonzero(finite & ~missed & ~torn)
@@ -179,5 +179,7 @@ def turn_zero(angles_deg: FloatArray, zero_pose_deg: FloatArray) -> FloatArray:
         return angles_deg
     turned = matrix_from_angles(angles_deg) @ matrix_from_angles(zero_pose_deg)
     result = angles_from_matrix(turned)
-    unique = (np.abs(angles_deg[:, 0]) < 90.0) & (np.abs(result[:, 1:]) < 99.0).all(axis=1)
+    unique = (np.abs(angles_deg[:, 0]) < 90.0) & (np.abs(result[:, 1:]) < LARGEST_ANGLE_DEG).all(
+        axis=1
+    )
     return np.where(unique[:, None], result, np.nan)

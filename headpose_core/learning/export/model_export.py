@@ -27,6 +27,7 @@ from headpose_core.pose.bins import decode
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.model_file import INPUT, OUTPUT, ModelMetadata
 from headpose_core.pose.networks.blocks import conv_bn_pairs
+from headpose_core.pose.networks.from_file import HALF_SUFFIX
 from headpose_core.pose.networks.network import HeadPoseNet
 from headpose_core.types import FloatArray
 
@@ -35,8 +36,6 @@ OPSET = 17
 PARITY = 1e-4
 # Crops that are put through a network at once.
 BATCH = 128
-# Initialisers in float16 are called after the tensor that they are cast to.
-HALF_SUFFIX = "_half"
 
 
 def export_model(network: HeadPoseNet, metadata: ModelMetadata, path: Path) -> float:

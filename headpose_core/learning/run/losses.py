@@ -109,8 +109,8 @@ def mirror_divergence(logits: Tensor) -> Tensor:
     of both, as a student to its teachers: an ensemble of two that costs no second network. Zero
     when they agree.
     """
-    seen, mirrored = logits.chunk(2)
-    both = seen, mirror_logits(mirrored)
+    first, mirrored = logits.chunk(2)
+    both = first, mirror_logits(mirrored)
     agreed = ensemble_probabilities(both).detach()
     config = DistillLossConfig()
     apart = [distill_loss(scores, agreed, None, config)["loss"] for scores in both]

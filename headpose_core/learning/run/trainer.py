@@ -164,7 +164,7 @@ def update(state: TrainingState, batch: Batch) -> dict[str, float]:
     for number, part in enumerate(batch.parts(count), start=1):
         with nullcontext() if number == count else state.group.gradient_stays(state.shared):
             losses = forward(state, part)
-            state.scaler.scale(losses["loss"] / count).backward()  # type: ignore[no-untyped-call]
+            state.scaler.scale(losses["loss"] / count).backward()
         statistics.end_part()
         measured.append(torch.stack([value.detach() for value in losses.values()]))
     statistics.end_update()
@@ -210,8 +210,8 @@ def mirror_weight(config: RunConfig) -> float:
 def stop_diverged(state: TrainingState, batch: Batch) -> None:
     """Save the batch and raise RuntimeError."""
     path, step = state.config.out / "diverged.pt", state.views // state.config.schedule.batch_size
-    seen = {"crops": batch.crops, "labels": batch.labels, "views": state.views, "step": step}
-    save_checkpoint(path, seen)
+    views = {"crops": batch.crops, "labels": batch.labels, "views": state.views, "step": step}
+    save_checkpoint(path, views)
     raise RuntimeError(
         f"the loss is not finite after {state.views} views, at step {step}; the batch is in "
         f"{path}. Lower the learning rate or clip the gradient, and start in a new directory"

@@ -8,16 +8,10 @@ that is imported only when it is tried, and each of them imports its runtime onl
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from importlib.util import find_spec
-from pathlib import Path
-from typing import Protocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from headpose_core.errors import DeviceError
+from headpose_core.pose.backends.backend import Backend, Request
 
 # What each backend runs on, the fastest first.
 DEVICES = {
@@ -27,42 +21,6 @@ DEVICES = {
 }
 ALL_DEVICES = ("tensorrt", "cuda", "cpu")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16")
-
-
-class NoSuchDeviceError(DeviceError):
-    """The runtime was never made for this device: no fault where nobody asked for it by name."""
-
-
-class Backend(Protocol):
-    """A network that is ready to run.
-
-    name: of the backend. device: the one in use. precision: that of its float layers.
-    """
-
-    name: str
-    device: str
-    precision: str
-
-    def infer(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Logits (N, 3, 62) float32 of crops (N, 112, 112, 3) uint8 RGB, N at least 1."""
-        ...
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is asked of a backend.
-
-    data: the model file. device: as in DEVICES. threads: on a CPU. precision: of the float layers,
-    "auto" for fp32 on a CPU and what is usual on a GPU. cache_dir: where what was built for a GPU
-    is kept. say: gets a sentence when something takes long.
-    """
-
-    data: bytes = field(repr=False)
-    device: str = "cpu"
-    threads: int = 1
-    precision: str = "auto"
-    cache_dir: Path = Path("~/.cache/headpose")
-    say: Callable[[str], None] = lambda message: None
 
 
 def candidates(backend: str, device: str, fallback: bool) -> list[tuple[str, str]]:
@@ -94,17 +52,3 @@ def open_backend(name: str, request: Request) -> Backend:
     module = importlib.import_module(f"headpose_core.pose.backends.{name}")
     opened: Backend = module.open_backend(request)
     return opened
-
-
-def batch_sizes(count: int, pool: tuple[int, ...]) -> list[tuple[int, int, int]]:
-    """Cut ``count`` faces into batches of fixed sizes: (start, stop, size) with size in ``pool``.
-
-    pool: ascending. The last batch may be larger than what is left for it.
-    """
-    largest = pool[-1]
-    starts = range(0, count, largest)
-    stops = [min(start + largest, count) for start in starts]
-    return [
-        (start, stop, next(size for size in pool if size >= stop - start))
-        for start, stop in zip(starts, stops, strict=True)
-    ]

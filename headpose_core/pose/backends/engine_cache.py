@@ -22,11 +22,6 @@ _COMPUTE_CAPABILITY = (75, 76)  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, 
 _TENSORRT = ("libnvinfer.so.11", "libnvinfer.so.10", "libnvinfer.so.8")
 
 
-def default_cache_dir() -> Path:
-    """~/.cache/headpose, or where XDG_CACHE_HOME says that caches are."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "headpose"
-
-
 def engine_folder(cache_dir: Path, data: bytes) -> Path:
     """The folder for the engines of this model on this machine; it is made when it is not there.
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from headpose_core.errors import DeviceError, ModelError
-from headpose_core.pose.backends import Request
+from headpose_core.pose.backends.backend import Request
 
 # OpenVINO's converter, which ``import openvino`` loads when it can, reports every import to Intel.
 _REPORTER = "openvino.tools.ovc"

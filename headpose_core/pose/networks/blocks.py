@@ -31,8 +31,8 @@ def conv_bn_pairs(network: nn.Module) -> Iterator[tuple[str, nn.Conv2d, nn.Batch
                 yield name, conv, norm
 
 
-def silenced(branch_end: nn.Sequential) -> nn.Sequential:
-    """The same `conv_bn`, whose normalisation has scale zero: the branch starts as nothing."""
+def zero_initialised(branch_end: nn.Sequential) -> nn.Sequential:
+    """The same `conv_bn` with a normalisation of scale zero (Goyal et al. 2017, section 5.1)."""
     nn.init.zeros_(cast(nn.BatchNorm2d, branch_end[1]).weight)
     return branch_end
 
@@ -64,7 +64,7 @@ class BasicBlock(ResidualBlock):
         super().__init__()
         self.outputs = width
         self.conv1 = conv_bn(inputs, width, 3, stride)
-        self.conv2 = silenced(conv_bn(width, width, 3))
+        self.conv2 = zero_initialised(conv_bn(width, width, 3))
         self.shortcut = projection(inputs, width, stride)
 
     def residual(self, features: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Bottleneck(ResidualBlock):
         self.outputs = 4 * width
         self.conv1 = conv_bn(inputs, width, 1)
         self.conv2 = conv_bn(width, width, 3, stride)
-        self.conv3 = silenced(conv_bn(width, self.outputs, 1))
+        self.conv3 = zero_initialised(conv_bn(width, self.outputs, 1))
         self.shortcut = projection(inputs, self.outputs, stride)
 
     def residual(self, features: Tensor) -> Tensor:
@@ -110,7 +110,7 @@ class Res2NetBlock(ResidualBlock):
         self.part = part = 26 * width // 64
         self.conv1 = conv_bn(inputs, self.SCALES * part, 1)
         self.parts = nn.ModuleList(conv_bn(part, part, 3, stride) for _ in range(self.SCALES - 1))
-        self.conv3 = silenced(conv_bn(self.SCALES * part, self.outputs, 1))
+        self.conv3 = zero_initialised(conv_bn(self.SCALES * part, self.outputs, 1))
         self.shortcut = projection(inputs, self.outputs, stride)
         self.chained = isinstance(self.shortcut, nn.Identity)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from headpose_core.pose.networks.blocks import ResidualBlock, conv_bn, projection, silenced
+from headpose_core.pose.networks.blocks import ResidualBlock, conv_bn, projection, zero_initialised
 
 HEADS = 4
 
@@ -84,7 +84,7 @@ class AttentionBlock(ResidualBlock):
         self.conv1 = conv_bn(inputs, width, 1)
         self.attention = SelfAttention(width, side)
         self.norm = nn.BatchNorm2d(width)
-        self.conv3 = silenced(conv_bn(width, self.outputs, 1))
+        self.conv3 = zero_initialised(conv_bn(width, self.outputs, 1))
         self.shortcut = projection(inputs, self.outputs, stride)
 
     def residual(self, features: Tensor) -> Tensor:

@@ -216,7 +216,7 @@ def test_stretched_views_are_stretched_crops(jitter: Jitter) -> None:
     assert unlike(plain_view(image, box), plain_view(image, box, 112, "stretch")) > 10.0
 
 
-def test_a_turn_is_one_of_the_image_and_not_of_the_stretched_crop() -> None:
+def test_a_turn_is_of_the_image_and_not_of_the_stretched_crop() -> None:
     """A quarter turn of a stretched box shows the turned face in the same proportions."""
     image, box = draw_face(POSE), np.array([36.0, 20.0, 116.0, 132.0], np.float32)
     view = warp_to_crop(image, box, Jitter(turn_deg=90.0), 112, "stretch")

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from headpose_core.images.crop import Fit, crop_faces, crop_windows
+from headpose_core.images.image_view import as_view
 from headpose_core.learning.run.config import DistillConfig
 from headpose_core.learning.run.initial_state import open_teachers
 from headpose_core.pose.head_pose_model import HeadPoseModel
@@ -30,16 +31,14 @@ def weights(folder: Path, crop: str) -> Path:
 
 
 @pytest.mark.parametrize("crop", ["pad", "stretch"])
-def test_weights_and_their_model_file_are_shown_what_they_were_trained_on(
-    tmp_path: Path, crop: Fit
-) -> None:
-    expected = crop_faces(PICTURE, crop_windows(BOX, crop))
+def test_weights_and_model_file_get_the_crop_of_their_training(tmp_path: Path, crop: Fit) -> None:
+    expected = crop_faces(as_view(PICTURE), crop_windows(BOX, crop))
     path = weights(tmp_path, crop)
-    np.testing.assert_array_equal(TorchModel(path).crop(PICTURE, BOX), expected)
+    np.testing.assert_array_equal(TorchModel(path).crop(as_view(PICTURE), BOX), expected)
     export(ExportConfig(weights=path, out=tmp_path / "model.onnx"))
     model = HeadPoseModel.load(tmp_path / "model.onnx", device="cpu")
     assert model.metadata.crop == crop
-    np.testing.assert_array_equal(model.crop(PICTURE, BOX), expected)
+    np.testing.assert_array_equal(model.crop(as_view(PICTURE), BOX), expected)
 
 
 def test_teachers_of_another_crop_are_refused(tmp_path: Path) -> None:
@@ -56,8 +55,8 @@ def test_teachers_of_another_crop_are_refused(tmp_path: Path) -> None:
 def test_a_mean_of_models_has_one_crop(tmp_path: Path) -> None:
     padded, stretched = (str(weights(tmp_path, crop)) for crop in ("pad", "stretch"))
     (both,) = open_models([f"{stretched}+{stretched}"]).values()
-    expected = crop_faces(PICTURE, crop_windows(BOX, "stretch"))
-    np.testing.assert_array_equal(both.crop(PICTURE, BOX), expected)
+    expected = crop_faces(as_view(PICTURE), crop_windows(BOX, "stretch"))
+    np.testing.assert_array_equal(both.crop(as_view(PICTURE), BOX), expected)
     with pytest.raises(ValueError, match="one crop in a mean"):
         open_models([f"{padded}+{stretched}"])
 

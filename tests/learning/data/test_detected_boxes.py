@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from headpose_core.faces.detection import GivenBoxes, YuNet
+from headpose_core.faces.detection import GivenBoxes
+from headpose_core.faces.yunet import YuNet
 from headpose_core.images.image_files import write_image
+from headpose_core.images.image_view import ImageView, as_view
 from headpose_core.learning.data.datasets import in_holdout
 from headpose_core.learning.data.detected_boxes import (
     DetectedFaces,
@@ -28,9 +30,9 @@ class CountingYuNet(YuNet):
 
     images = 0
 
-    def detect(self, image: Image) -> Faces:
+    def detect(self, view: ImageView) -> Faces:
         self.images += 1
-        return super().detect(image)
+        return super().detect(view)
 
 
 @pytest.fixture
@@ -55,7 +57,7 @@ def test_training_learns_from_the_detectors_boxes(table: Path, astronaut: Image)
         "missed by the detector": 2,
         "the picture cannot be read": 1,
     }
-    (found,) = YuNet().detect(np.ascontiguousarray(astronaut[:300])).boxes
+    (found,) = YuNet().detect(as_view(np.ascontiguousarray(astronaut[:300]))).boxes
     np.testing.assert_allclose(faces[0].box, found, atol=1e-3)
     np.testing.assert_allclose(faces.boxes, [found], atol=1e-3)
     assert faces[0].detected and faces[0].name == "face"
@@ -103,7 +105,7 @@ def test_a_torn_cache_is_made_anew(table: Path) -> None:
     assert set(json.loads(path.read_text())["files"]) == {"face.png", "grey.png"}
 
 
-def test_a_folder_that_cannot_be_written_has_its_boxes_in_the_users_cache(
+def test_boxes_of_a_read_only_folder_are_in_the_users_cache(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "read only"
@@ -115,6 +117,8 @@ def test_a_folder_that_cannot_be_written_has_its_boxes_in_the_users_cache(
     detections.of(folder / "face.png")
     detections.save()
     assert detections.path.is_file() and detections.path.is_relative_to(tmp_path / "cache")
+    mode = (tmp_path / "cache" / "headpose").stat().st_mode
+    assert mode & 0o777 == 0o700  # else TensorRT's engines could not be kept there
     assert [path.name for path in folder.iterdir()] == ["face.png"]
     folder.chmod(0o755)
 

@@ -103,7 +103,7 @@ def test_a_face_without_a_label_is_counted_and_left_out(tmp_path: Path) -> None:
         "shard-00000/2",
         "shard-00000/3",
     ]
-    assert dict(shards.skipped) == {"label cannot be said in angles": 1}
+    assert dict(shards.skipped) == {"label has no unique angles": 1}
     assert str(shards.report.omissions[0]).startswith(f"{path}, face 1: ")
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
@@ -16,15 +15,18 @@ from onnx import numpy_helper
 from headpose_core.errors import ModelError
 from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
+from headpose_core.images.image_view import as_view
 from headpose_core.images.video import VideoReader
 from headpose_core.learning.export import quantise
 from headpose_core.learning.export.activation_ranges import Range, best_range
 from headpose_core.learning.export.model_export import export_model, parity_crops
 from headpose_core.learning.export.quantise import WEIGHT_LIMIT, quantise_model
+from headpose_core.onnx_files.sessions import import_onnxruntime
 from headpose_core.pose.backends.openvino import import_openvino
 from headpose_core.pose.bins import decode
-from headpose_core.pose.head_pose_model import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig
+from headpose_core.pose.shipped import DEFAULT_MODEL
 from tests.tiny_models import METADATA
 
 BACKENDS = [name for name in ("onnxruntime", "openvino") if find_spec(name)]
@@ -59,6 +61,7 @@ def test_every_runtime_computes_the_same_in_int8(files, backend) -> None:
 
 def test_onnx_runtime_computes_in_integers_throughout(files, tmp_path) -> None:
     """Where one rounding is missing, it falls back to float for that layer and says nothing."""
+    onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
     options.log_severity_level = 3
@@ -146,7 +149,7 @@ def test_zero_is_a_level_of_every_range() -> None:
         assert abs((0 - told.zero) * told.scale - told.low) <= told.scale / 2 + 1e-9
 
 
-def test_a_few_large_values_are_clipped_for_the_sake_of_the_others() -> None:
+def test_a_few_large_values_are_clipped_for_the_others_sake() -> None:
     values = np.abs(np.random.default_rng(0).standard_normal(100_000))
     counts = 20.0 * np.histogram(values, 2048, (0.0, 8.0))[0]
     counts[-1] = 2.0
@@ -160,7 +163,8 @@ def test_the_shipped_network_keeps_its_angles(car_video, astronaut, tmp_path) ->
     detector = YuNet()
 
     def crop(image: np.ndarray) -> np.ndarray:
-        return crop_faces(image, square_boxes(detector.detect(image).boxes[:1]))
+        view = as_view(image)
+        return crop_faces(view, square_boxes(detector.detect(view).boxes[:1]))
 
     pictures = [image for stamp, image in VideoReader(car_video)][::15]
     change = quantise_model(

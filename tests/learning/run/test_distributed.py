@@ -25,7 +25,7 @@ SETTINGS = """
 """
 
 
-def test_two_processes_end_with_the_weights_of_one_that_does_both_parts(tmp_path: Path) -> None:
+def test_two_processes_end_with_the_weights_of_one(tmp_path: Path) -> None:
     write_shard(tmp_path / "faces", 0, 50)
     args = ["--data", str(tmp_path / "faces"), *SETTINGS.split()]
 

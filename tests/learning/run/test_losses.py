@@ -62,7 +62,7 @@ def test_a_label_beyond_the_bins_belongs_to_the_edge_bin() -> None:
 
 
 @pytest.mark.parametrize("sigma_deg", [2.0, 4.0])
-def test_a_soft_label_has_the_mean_and_the_spread_that_were_asked_for(sigma_deg: float) -> None:
+def test_a_soft_label_has_the_mean_and_spread_asked_for(sigma_deg: float) -> None:
     angles = torch.tensor([[10.3, -40.0, 0.0]], dtype=torch.float64)
     target = label_distribution(angles, sigma_deg)
     centres = -91.5 + 3 * torch.arange(NUM_BINS, dtype=torch.float64)

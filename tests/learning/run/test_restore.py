@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from headpose_core.errors import ModelError
 from headpose_core.learning.export.model_export import export_model, parity_crops
 from headpose_core.learning.run.restore import restore_network
 from headpose_core.learning.run.widen import widen
-from headpose_core.pose.head_pose_model import DEFAULT_MODEL, HeadPoseModel
+from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig
+from headpose_core.pose.shipped import DEFAULT_MODEL, model_path
 from tests.learning.trained import trained
 from tests.tiny_models import METADATA, write_tiny_model
 
@@ -42,10 +44,18 @@ def test_training_can_start_from_an_exported_file(config: NetworkConfig, tmp_pat
     np.testing.assert_allclose(in_training, logits(network, crops), atol=0.05)
 
 
+def test_attention_is_restored_with_its_own_normalisation(tmp_path: Path) -> None:
+    crops = parity_crops()
+    network = trained(NetworkConfig("botnet101", 8, (1, 1, 1, 1)), torch.from_numpy(crops))
+    export_model(network, METADATA, tmp_path / "model.onnx")
+    restored = restore_network(tmp_path / "model.onnx", crops)
+    np.testing.assert_allclose(logits(restored, crops), logits(network, crops), atol=0.02)
+
+
 def test_training_can_start_from_the_shipped_model() -> None:
     crops = parity_crops()
     restored = restore_network(DEFAULT_MODEL, crops)
-    shipped = HeadPoseModel.load(device="cpu", backend="onnxruntime").infer(crops)
+    shipped = HeadPoseModel.load(DEFAULT_MODEL, device="cpu", backend="onnxruntime").infer(crops)
     np.testing.assert_allclose(logits(restored, crops), shipped, atol=1e-3)
 
 
@@ -57,14 +67,12 @@ def test_a_resnet18_can_start_from_a_lite_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(logits(wide.eval(), crops), logits(network, crops), atol=0.02)
 
 
-def test_a_file_that_would_be_restored_in_part_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.onnx"
-    export_model(trained(NetworkConfig("botnet101", 8, (1, 1, 1, 1))), METADATA, path)
-    with pytest.raises(ValueError, match=r"expected a model exported .*stages.3.0.attention.qkv"):
-        restore_network(path, parity_crops())
+def test_an_int8_file_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"int8.onnx: expected a float model"):
+        restore_network(model_path("ehpnet_lite_int8"), parity_crops())
 
 
 def test_a_file_without_a_backbone_is_refused(tmp_path: Path) -> None:
     path = write_tiny_model(tmp_path / "tiny.onnx")
-    with pytest.raises(ValueError, match=r"tiny.onnx, got other layers: none of a backbone"):
+    with pytest.raises(ModelError, match=r"tiny.onnx: expected a network with one of the backb"):
         restore_network(path, parity_crops())

@@ -43,7 +43,7 @@ def test_narrowing_undoes_widening(small: NetworkConfig, large: NetworkConfig) -
     torch.testing.assert_close(after(some_crops()), before(some_crops()), atol=1e-4, rtol=1e-4)
 
 
-def test_a_network_that_was_not_widened_from_such_a_one_is_not_narrowed() -> None:
+def test_a_network_that_was_never_widened_is_not_narrowed() -> None:
     wide = HeadPoseNet(NetworkConfig("lite", 16))
     with pytest.raises(ValueError, match="expected a divisor of 16 channels and a backbone"):
         narrow(wide, NetworkConfig("resnet18", 8))

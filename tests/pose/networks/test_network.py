@@ -52,7 +52,7 @@ def test_files_that_are_not_weights_are_refused(tmp_path: Path) -> None:
         load_weights(tmp_path / "other.safetensors")
 
 
-def test_weights_name_the_width_and_the_depths_they_were_made_with(tmp_path: Path) -> None:
+def test_weights_name_the_width_and_depths_of_their_network(tmp_path: Path) -> None:
     network = HeadPoseNet(NetworkConfig("botnet101", width=8, depths=(1, 1, 1, 1)))
     save_weights(tmp_path / "w.safetensors", network, {})
     loaded, _ = load_weights(tmp_path / "w.safetensors")

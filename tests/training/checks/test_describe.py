@@ -5,12 +5,12 @@ import sys
 
 import pytest
 
-from headpose_core.pose.head_pose_model import DEFAULT_MODEL
 from headpose_core.pose.networks.network import HeadPoseNet, NetworkConfig
+from headpose_core.pose.shipped import DEFAULT_MODEL
 from training.checks.describe import file_bytes, main
 
 
-def test_the_table_has_a_line_for_each_backbone_that_is_asked_for(
+def test_the_table_has_a_line_for_each_backbone_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["describe", "--backbones", "resnet18", "lite"])

@@ -46,7 +46,7 @@ def test_angles_without_a_label_do_not_count() -> None:
     assert numbers["geodesic"] is None
 
 
-def test_mirrored_predictions_agree_when_yaw_and_roll_change_sign() -> None:
+def test_mirrored_predictions_agree_where_yaw_and_roll_flip() -> None:
     predicted = np.array([[20.0, -5.0, 7.0]])
     assert mirror_difference(predicted, np.array([[-20.0, -5.0, -7.0]])) == 0.0
     assert mirror_difference(predicted, np.array([[-23.0, -5.0, -7.0]])) == pytest.approx(1.0)
@@ -105,7 +105,7 @@ def test_fitted_zero_pose_is_the_rotation_between_two_zeros() -> None:
     assert fit_zero_pose(predicted, labels) == pytest.approx(zero, abs=0.3)
 
 
-def test_calibration_is_reported_on_faces_that_it_was_not_fitted_to() -> None:
+def test_calibration_is_reported_on_faces_it_was_not_fitted_to() -> None:
     # Every second face errs by 2 degrees, the others by 8: the fit sees the former only.
     means = np.random.default_rng(3).uniform(-30, 30, (200, 3))
     logits = (-0.5 * ((BIN_CENTRES_DEG - means[..., None]) / 3.0) ** 2).astype(np.float32)

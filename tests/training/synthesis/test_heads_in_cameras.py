@@ -13,13 +13,14 @@ import pytest
 pytest.importorskip("moderngl")
 pytest.importorskip("scipy")
 
-from headpose_core.faces.detection import YuNet
 from headpose_core.faces.tracking import Tracker
+from headpose_core.faces.yunet import YuNet
 from headpose_core.geometry.rotation import geodesic_deg, matrix_from_angles
+from headpose_core.images.image_view import as_view
 from headpose_core.pipeline import HeadPosePipeline
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import Camera, FloatArray, Head, Image
-from tools.pictures import portrait
+from tools.pictures.studio import portrait
 from training.synthesis.camera import place_camera
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def test_heads_that_cross_keep_their_ids(portraits: list[Portrait]) -> None:
         step = round(reach * i / (count - 1))
         image[16:, reach - step : reach - step + side] = rear
         image[:side, step : step + side] = front
-        faces = detector.detect(image)
+        faces = detector.detect(as_view(image))
         tracks = tracker.update(i / 30, faces.boxes)
         places = [(x1 + x2 - side) / 2 for x1, _, x2, _ in faces.boxes]
         seen.append({track.face_id: x for track, x in zip(tracks, places, strict=True)})

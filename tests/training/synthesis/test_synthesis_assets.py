@@ -38,7 +38,7 @@ def test_obj_polygons_become_fans(tmp_path: Path) -> None:
     assert mesh.groups.tolist() == ["front", "front", "back"]
 
 
-def test_clothes_read_both_kinds_of_binding_and_stop_at_delete_verts(tmp_path: Path) -> None:
+def test_clothes_read_both_bindings_and_stop_at_delete_verts(tmp_path: Path) -> None:
     path = tmp_path / "thing.mhclo"
     path.write_text(
         "# thing\nname Thing\nobj_file thing.obj\nx_scale 1 2 1.5\nmaterial a/b.mhmat\nverts 0\n"

@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("moderngl")
 pytest.importorskip("scipy")
 
-from headpose_core.faces.detection import YuNet
+from headpose_core.faces.yunet import YuNet
 from headpose_core.geometry.rotation import geodesic_deg, matrix_from_angles
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_view import as_view
@@ -130,9 +130,8 @@ def test_training_crop_equals_the_crop_of_run_time(samples: list[Sample]) -> Non
         boxes = detector.detect(as_view(sample.frame)).boxes
         best = boxes[np.abs(boxes - sample.frame_box).sum(1).argmin()]
         run_time = crop_faces(as_view(sample.frame), square_boxes(best[None]))[0].astype(float)
-        training = crop_faces(as_view(sample.context), square_boxes(sample.box[None]))[0].astype(
-            float
-        )
+        context = as_view(sample.context)
+        training = crop_faces(context, square_boxes(sample.box[None]))[0].astype(float)
         # Resampled twice, the training crop is a little softer, most where leaves and hair are;
         # it must not be shifted.
         assert np.abs(run_time - training).mean() < 9

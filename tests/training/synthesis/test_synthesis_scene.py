@@ -37,7 +37,7 @@ def test_poses_cover_the_range_with_the_mass_in_front() -> None:
     assert 0 < (np.abs(angles[:, 0]) > 90).mean() < 0.02
 
 
-def test_pitch_and_roll_of_profiles_go_together_as_those_of_people() -> None:
+def test_pitch_and_roll_of_profiles_go_together_as_in_people() -> None:
     rng = np.random.default_rng(1)
     yaw, pitch, roll = np.array([paper_angles(sample_pose(rng)) for _ in range(4000)]).T
     profile, frontal = np.abs(yaw) > 65, np.abs(yaw) < 20

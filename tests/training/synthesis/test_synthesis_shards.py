@@ -70,7 +70,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(
     write_meta(tmp_path, Plan(8, 7), "any")
     write_shard(shard_path(tmp_path, 0), make_shard(engine, range(4)))
     first = shard_path(tmp_path, 0).stat()
-    (tmp_path / "shard-00001.4711.tmp").write_bytes(b"half")
+    (tmp_path / ".shard-00001.4711.npz").write_bytes(b"half")
     assert synthesize.main(argv) == 0
     assert shard_path(tmp_path, 0).stat().st_mtime_ns == first.st_mtime_ns  # kept, not redone
     whole = np.load(folder / "shard-00000.npz")
@@ -90,6 +90,14 @@ def test_missing_assets_end_with_a_message(
     argv = ["--out", str(tmp_path / "out"), "--count", "1", "--assets", str(tmp_path)]
     assert synthesize.main(argv) == 1
     assert "makehuman-assets" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_assets_it_says_what_to_give(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert synthesize.main(["--out", str(tmp_path / "out")]) == 1
+    assert "--assets: expected the folder of the MakeHuman parts" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

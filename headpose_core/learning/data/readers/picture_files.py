@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from headpose_core.images.image_files import read_image
 from headpose_core.learning.data.datasets import LabelledFace, group_ids
-from headpose_core.learning.data.skipped_faces import Report
+from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG, Report
 from headpose_core.types import FloatArray
 
-# Beyond this the evaluation of the field keeps no face.
-LARGEST_ANGLE_DEG = 99.0
 # No picture is so large; a crop of such a box would fill the memory.
 LARGEST_COORDINATE = 1e5
 

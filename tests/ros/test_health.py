@@ -1,162 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the node that need no graph: the mailbox, the diagnostics, the region of a face."""
+"""What the diagnostics say about what happened to the images."""
 
 from __future__ import annotations
 
-import gc
-import queue
-import threading
-import time
-import weakref
 from typing import Any
 
-import numpy as np
 import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from headpose_core.messages.heads import clipped_box
+from headpose_ros.calibration import Problem
 from headpose_ros.health import Budget, Health
-from headpose_ros.processor import _Reason
-from headpose_ros.worker import LatestWorker, still_running
 
 BUDGET = Budget(budget_ms=100.0, grace_ms=1000.0)
-
-
-def test_newest_item_wins_and_the_others_are_reported() -> None:
-    begun, go_on, last, done = threading.Event(), threading.Event(), threading.Event(), []
-
-    def work(item: int) -> None:
-        begun.set()
-        assert go_on.wait(60)
-        done.append(item)
-        if item == 3:
-            last.set()
-
-    worker = LatestWorker(work, print)
-    assert not worker.put(0)
-    assert begun.wait(60)  # 0 is in work, the mailbox is empty
-    assert not worker.put(1)
-    assert worker.put(2)
-    assert worker.put(3)
-    go_on.set()
-    assert last.wait(60)
-    assert not worker.stop(60)
-    assert done == [0, 3]
-
-
-def test_stop_waits_for_what_is_in_work_and_reports_what_is_not() -> None:
-    begun, go_on, done = threading.Event(), threading.Event(), []
-
-    def work(item: int) -> None:
-        begun.set()
-        assert go_on.wait(60)
-        done.append(item)
-
-    worker = LatestWorker(work, print)
-    worker.put(0)
-    assert begun.wait(60)
-    worker.put(1)
-    threading.Timer(0.05, go_on.set).start()
-    assert worker.stop(60)
-    assert done == [0]
-
-
-def test_what_does_not_end_is_not_waited_for() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(item: int) -> None:
-        begun.set()
-        assert go_on.wait(60)
-
-    worker = LatestWorker(work, print)
-    worker.put(0)
-    assert begun.wait(60)
-    assert not worker.drain(0.01)
-    assert worker.busy
-    worker.put(1)
-    assert worker.stop(0.01)  # 1 is dropped, 0 goes on
-    assert worker.busy
-    assert still_running()
-    go_on.set()
-    worker.stop(60)
-    assert not worker.busy
-    assert not still_running()
-
-
-def test_whatever_is_raised_is_reported_and_the_next_item_is_done(
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    told: queue.Queue[BaseException] = queue.Queue()
-    done = threading.Event()
-
-    def work(item: BaseException | None) -> None:
-        if item:
-            raise item
-        done.set()
-
-    def report(error: BaseException) -> None:
-        told.put(error)
-        raise RuntimeError("the log is full")
-
-    worker = LatestWorker(work, report)
-    for error in (ValueError("a stamp"), MemoryError(), SystemExit()):
-        worker.put(error)
-        assert told.get(timeout=60) is error
-    worker.put(None)
-    assert done.wait(60)
-    worker.stop(60)
-    assert capfd.readouterr().err.count("RuntimeError: the log is full") == 3
-
-
-def test_a_worker_that_ended_keeps_nobody_alive() -> None:
-    """Networks take their memory with them, whenever the garbage collector comes."""
-
-    class Owner:
-        def __init__(self) -> None:
-            self.worker = LatestWorker(self.work, self.work)
-
-        def work(self, item: object) -> None:
-            pass
-
-    owner = Owner()
-    alive = weakref.ref(owner)
-    gc.disable()
-    try:
-        owner.worker.put(1)
-        owner.worker.stop(10.0)
-        del owner
-        assert alive() is None
-    finally:
-        gc.enable()
-
-
-def test_why_a_camera_is_not_calibrated_is_said_once_and_not_at_the_first_image() -> None:
-    reason = _Reason()
-    said = [reason.is_news(why, now_s) for now_s, why in enumerate(["none", "none", "none"])]
-    assert said == [False, True, False]
-    assert [reason.is_news(why, 9.0) for why in ("", "none", "zero")] == [False] * 3
-    assert [reason.is_news("zero", now_s) for now_s in (9.5, 10.1, 11.2)] == [False, True, False]
-
-
-def test_what_is_in_work_says_since_when() -> None:
-    begun, go_on = threading.Event(), threading.Event()
-
-    def work(item: int) -> None:
-        begun.set()
-        assert go_on.wait(60)
-
-    worker = LatestWorker(work, print)
-    assert worker.begun_s is None
-    before_s = time.monotonic()
-    worker.put(0)
-    assert begun.wait(60)
-    assert before_s <= worker.begun_s <= time.monotonic()
-    go_on.set()
-    worker.stop(60)
-    assert worker.begun_s is None
 
 
 def process(health: Health, now_s: float, took_ms: float) -> None:
@@ -215,7 +73,7 @@ def test_slow_images_warn_first_and_are_an_error_when_it_lasts() -> None:
     assert delay(health, 1.6) == ("True", "0")
 
 
-def test_an_image_in_work_for_too_long_warns_first_and_is_an_error_when_it_lasts() -> None:
+def test_an_image_in_work_too_long_warns_then_is_an_error() -> None:
     """Whether or not more images come: the node hangs."""
     health = Health()
     health.activated(0.0)
@@ -231,7 +89,7 @@ def test_an_image_in_work_for_too_long_warns_first_and_is_an_error_when_it_lasts
     assert verdict(health, 9.7, "inactive", begun_s=0.5) == (b"\x00", "inactive")
 
 
-def test_silence_after_a_slow_image_makes_it_no_slower_and_is_said() -> None:
+def test_silence_after_a_slow_image_is_said_as_silence() -> None:
     health = Health()
     health.activated(0.0)
     process(health, 0.2, 150.0)
@@ -267,7 +125,7 @@ def test_disabled_is_no_fault() -> None:
     assert verdict(health, 10.0, listening=False) == (b"\x00", "disabled")
 
 
-def test_another_device_and_publishers_that_are_not_heard_warn_until_it_is_over() -> None:
+def test_another_device_and_unheard_publishers_warn_until_over() -> None:
     health = Health()
     health.activated(0.0)
     process(health, 0.0, 50.0)
@@ -292,14 +150,9 @@ def test_failure_to_configure_is_an_error_until_it_works() -> None:
     assert verdict(health, 0.0, "inactive")[0] == b"\x00"
 
 
-@pytest.mark.parametrize(
-    ("box", "expected"),
-    [
-        ((10.2, 20.6, 30.4, 50.0), (10, 21, 30, 50)),
-        ((-5.0, -7.0, 20.0, 30.0), (0, 0, 20, 30)),
-        ((90.0, 40.0, 130.0, 90.0), (90, 40, 100, 50)),
-        ((150.0, 60.0, 180.0, 90.0), (100, 50, 100, 50)),
-    ],
-)
-def test_box_is_clipped_to_the_image(box: tuple[float, ...], expected: tuple[int, ...]) -> None:
-    assert clipped_box(np.array(box, np.float32), (100, 50)) == expected
+def test_why_a_camera_is_not_calibrated_is_said_once() -> None:
+    problem = Problem()
+    said = [problem.is_news(why, now_s) for now_s, why in enumerate(["none", "none", "none"])]
+    assert said == [False, True, False]
+    assert [problem.is_news(why, 9.0) for why in ("", "none", "zero")] == [False] * 3
+    assert [problem.is_news("zero", now_s) for now_s in (9.5, 10.1, 11.2)] == [False, True, False]
