@@ -102,20 +102,14 @@ class Panoramas:
         """What is seen there (size,size,3) uint8 RGB."""
         pixels = self._all[view.panorama].pixels
         height, width = pixels.shape[:2]
-        x, y = (np.mgrid[:size, :size][::-1] + 0.5) / size * 2 - 1
-        reach = np.tan(np.radians(view.field_deg / 2))
-        rays = np.stack([x * reach, -y * reach, np.full_like(x, -1.0)], -1) @ np.array(
-            view.rotation
-        )
-        phi = np.arctan2(rays[..., 0], rays[..., 2]) / (2 * np.pi) % 1.0
-        theta = np.arccos(rays[..., 1] / np.linalg.norm(rays, axis=-1)) / np.pi
-        seen = cv2.remap(
-            pixels,
-            (phi * width - 0.5).astype(np.float32),
-            (theta * height - 0.5).astype(np.float32),
-            cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_WRAP,
-        )
+        x, y = (np.mgrid[:size, :size][::-1].astype(np.float32) + 0.5) / size * 2 - 1
+        reach = np.float32(np.tan(np.radians(view.field_deg / 2)))
+        rays = np.stack([x * reach, -y * reach, np.full_like(x, -1.0)], -1)
+        rays = rays @ np.array(view.rotation, np.float32)
+        phi = np.arctan2(rays[..., 0], rays[..., 2]) / np.float32(2 * np.pi) % np.float32(1.0)
+        theta = np.arccos(rays[..., 1] / np.linalg.norm(rays, axis=-1)) / np.float32(np.pi)
+        columns, rows = phi * width - 0.5, theta * height - 0.5
+        seen = cv2.remap(pixels, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         scale = np.sqrt(np.array(view.gain) * BRIGHTEST) * (255 / 65535)
         return np.clip(seen * scale, 0, 255).astype(np.uint8)
 
