@@ -28,6 +28,12 @@ class SynthesizeConfig:
     """Folder of the shards."""
     assets: Path | None = None
     """Folder of the MakeHuman parts; needed for all but `--sheet`."""
+    panoramas: Path | None = None
+    """Folder of panoramas (.hdr, .exr, .exr.js): light and background; none: lamps only."""
+    photos: Path | None = None
+    """Folder of the background photos, where not in /usr/share/backgrounds."""
+    no_faces: bool = False
+    """Render what is no face, without labels, for `--data no-faces:DIR`."""
     count: int = 120_000
     """Images in all."""
     seed: int = 1
@@ -68,7 +74,9 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _render(config: SynthesizeConfig) -> None:
     from training.synthesis.assets import MAKEHUMAN_ASSETS_URL, AssetError
+    from training.synthesis.backgrounds import PHOTO_FOLDER
     from training.synthesis.engine import Engine
+    from training.synthesis.no_faces import NoFaces
     from training.synthesis.shards import Plan, make_shard, shard_path, write_meta, write_shard
 
     if config.assets is None:
@@ -78,8 +86,11 @@ def _render(config: SynthesizeConfig) -> None:
         )
     part, _, parts = config.shard.partition("/")
     plan = Plan(config.count, config.seed, int(part), int(parts))
-    engine = Engine(config.assets, config.seed)
-    write_meta(config.out, plan, engine.renderer.device)
+    photos = config.photos or PHOTO_FOLDER
+    engine = Engine(config.assets, config.seed, panoramas=config.panoramas, photos=photos)
+    places = engine.panoramas.hashes if engine.panoramas else {}
+    write_meta(config.out, plan, engine.renderer.device, places)
+    no_faces = NoFaces(engine) if config.no_faces else None
     for shard in plan.shards():
         path = shard_path(config.out, shard)
         images = plan.images(shard)
@@ -87,7 +98,7 @@ def _render(config: SynthesizeConfig) -> None:
             print(f"{path.name}: kept", flush=True)
             continue
         start = time.perf_counter()
-        columns = make_shard(engine, images)
+        columns = make_shard(engine, images, no_faces)
         write_shard(path, columns)
         speed = len(images) / (time.perf_counter() - start)
         found = columns["detected"].mean()

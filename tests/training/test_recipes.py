@@ -179,3 +179,19 @@ def test_the_commands_of_the_page_have_the_options_that_they_use() -> None:
         if words[words.index("-m") + 1] in RUNS | CONFIGS
     ]
     assert any(isinstance(config, DistillConfig) for config in checked)
+
+
+def test_fine_tuning_starts_from_weights_on_the_same_renders(tmp_path: Path) -> None:
+    out, renders = tmp_path / "out", [tmp_path / "a", tmp_path / "b"]
+    lite, resnet18 = (
+        check(command) for command in recorded(tmp_path, "fine_tune", out, *renders, MINUTES="5 6")
+    )
+    assert isinstance(lite, TrainConfig) and isinstance(resnet18, TrainConfig)
+    assert lite.network.backbone == "lite" and resnet18.network.backbone == "resnet18"
+    assert lite.data == resnet18.data == tuple(map(str, renders))
+    assert (lite.schedule.minutes, resnet18.schedule.minutes) == (5.0, 6.0)
+    assert lite.init is not None and lite.init.name == "ehpnet_lite.onnx"
+    assert lite.threads == resnet18.threads == 1
+    (tmp_path / "words").unlink()
+    (alone,) = recorded(tmp_path, "fine_tune", out, renders[0], LITE="")
+    assert "resnet18" in str(check(alone).out)  # type: ignore[attr-defined]

@@ -26,6 +26,7 @@ from headpose_core.images.image_view import as_view
 from headpose_core.learning.data.skipped_faces import DataError
 from headpose_core.pose.head_pose_model import HeadPoseModel
 from headpose_core.types import FloatArray, Image
+from training.checks.hard_pictures import HARD
 from training.evaluate import EvaluateConfig, open_dataset
 from training.evaluation.report import table
 
@@ -58,6 +59,7 @@ WORSE: dict[str, Callable[[Image], Image]] = {
     "of 12 pixels": lambda crop: _small(crop, 12),
     "dark": _dark,
     "lower half covered": _covered,
+    **HARD,
 }
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from headpose_core.faces.yunet import YuNet
 from headpose_core.images.crop import crop_faces, square_boxes
 from headpose_core.images.image_view import as_view
-from training.synthesis.backgrounds import Backgrounds
+from training.synthesis.backgrounds import PHOTO_FOLDER, Backgrounds
 from training.synthesis.boxes import choose_box, fitted_box, landmark_box
 from training.synthesis.camera import place_camera
 from training.synthesis.geometry import HeadBuilder
@@ -22,6 +22,7 @@ from training.synthesis.library import load_library
 from training.synthesis.materials import dressed, skin_detail
 from training.synthesis.occluders import SHARE as OCCLUDER_SHARE
 from training.synthesis.occluders import add_occluder
+from training.synthesis.panoramas import Panoramas, View
 from training.synthesis.person import Person, sample_person
 from training.synthesis.renderer import Renderer
 from training.synthesis.scene import FRAME_SIZE, Scene, sample_scene
@@ -54,27 +55,38 @@ class Sample:
 
 
 class Engine:
-    """Makes samples; image ``index`` depends on (seed, index) and the generator's version only.
+    """Makes samples; image ``index`` depends on (seed, index), the generator's version
+    and the panoramas and photos alone.
 
     assets: folder of the MakeHuman parts. frame_size: side of the rendered frames in pixels; other
-    than the default it is for pictures. Raises AssetError when something is missing.
+    than the default it is for pictures. panoramas: folder of light and backgrounds, see
+    panoramas.py; photos: of backgrounds, see backgrounds.py.
+    Raises AssetError when something is missing.
     """
 
-    def __init__(self, assets: Path, seed: int, frame_size: int = FRAME_SIZE) -> None:
+    def __init__(
+        self,
+        assets: Path,
+        seed: int,
+        frame_size: int = FRAME_SIZE,
+        panoramas: Path | None = None,
+        photos: Path = PHOTO_FOLDER,
+    ) -> None:
         self.seed = seed
         self.frame_size = frame_size
         self.library = load_library(assets)
         self.builder = HeadBuilder(self.library)
         self.renderer = Renderer(self.builder.meshes, self.builder.regions, frame_size)
         cloth = {t for part in self.library.parts["clothes"] for t in part.textures}
-        self._backgrounds = Backgrounds(sorted(cloth))
+        self._backgrounds = Backgrounds(sorted(cloth), photos)
+        self.panoramas = Panoramas(panoramas) if panoramas else None
         self._detector = YuNet()
         self._last: tuple[int, Person] | None = None
 
     def sample(self, index: int) -> Sample:
         """Image number ``index``."""
         person = self.person(index // VIEWS_PER_PERSON)
-        scene = sample_scene(np.random.default_rng([self.seed, 1, index]))
+        scene = sample_scene(np.random.default_rng([self.seed, 1, index]), self.panoramas)
         return self.render(index, person, scene)
 
     def person(self, number: int) -> Person:
@@ -95,7 +107,7 @@ class Engine:
         # The lens: softens the stairs that one sample a pixel leaves at edges.
         blur = float(rng.uniform(0.45, 0.75))
         rgba = np.asarray(cv2.GaussianBlur(rgba, (3, 3), blur), np.uint8)
-        frame = _composite(rgba, self._backgrounds.draw(rng, self.frame_size))
+        frame = _composite(rgba, self.background(rng, scene.view))
         if rng.random() < OCCLUDER_SHARE:
             middle = landmark_box(points)
             centre = (middle[:2] + middle[2:]) / 2
@@ -117,6 +129,12 @@ class Engine:
             context_landmarks=to_context(points),
             detected=detected,
         )
+
+    def background(self, rng: np.random.Generator, view: View | None) -> NDArray[np.uint8]:
+        """What is behind the head: the place that lights it, or another picture."""
+        if view is None or self.panoramas is None:
+            return self._backgrounds.draw(rng, self.frame_size)
+        return self.panoramas.background(view, self.frame_size)
 
 
 def cut_context(

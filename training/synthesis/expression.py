@@ -42,13 +42,26 @@ def sample_expression(rng: Rng) -> dict[str, float]:
         _both(rng, weights, "eyeWide", rng.uniform(0.0, 0.9))
     elif lids < 0.7:
         _both(rng, weights, "eyeSquint", rng.uniform(0.0, 0.9))
-    if rng.random() < 0.35:
+    if rng.random() < 0.12:
+        _laugh(rng, weights)
+    elif rng.random() < 0.35:
         weights["jawOpen"] = float(rng.uniform(0, 1) ** 1.5)
     for units, share, most in EXPRESSION_GROUPS:
         if rng.random() < share:
             value = rng.uniform(0, most)
-            weights.update({u: float(value * rng.uniform(0.75, 1.0)) for u in units})
+            moved = {u: float(value * rng.uniform(0.75, 1.0)) for u in units}
+            weights.update({u: max(w, weights.get(u, 0.0)) for u, w in moved.items()})
     return {f"face/{name}": value for name, value in weights.items()}
+
+
+def _laugh(rng: Rng, weights: dict[str, float]) -> None:
+    """Mouth, cheeks and lids together, as they go together in a laugh."""
+    strength = rng.uniform(0.4, 1.0)
+    for unit in ("mouthSmile", "cheekSquint", "eyeSquint"):
+        _both(rng, weights, unit, strength * rng.uniform(0.7, 1.0))
+    for unit in ("mouthUpperUp", "mouthLowerDown"):
+        _both(rng, weights, unit, strength * rng.uniform(0.1, 0.7))
+    weights["jawOpen"] = float(strength * rng.uniform(0.0, 0.6))
 
 
 def _both(rng: Rng, weights: dict[str, float], unit: str, value: float) -> None:

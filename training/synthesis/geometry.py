@@ -15,6 +15,7 @@ from training.synthesis.accessories import ACCESSORIES, glasses_shapes, mask_sha
 from training.synthesis.coverings import make_coverings
 from training.synthesis.library import HeadLibrary
 from training.synthesis.mesh import Mesh
+from training.synthesis.openness import openness
 from training.synthesis.person import Person
 from training.synthesis.scene import Scene
 
@@ -75,7 +76,13 @@ class HeadBuilder:
         self.meshes |= {f"covering/{kind}": c.mesh for kind, c in self._coverings.items()}
         for kind, parts in library.parts.items():
             self.meshes.update({f"{kind}/{part.name}": part.mesh for part in parts})
+        base, corners = library.base, np.stack(library.body.corners, 1)
+        shade = openness(base, corners)[library.body.vertex_of]
         self.regions = _skin_regions(library)
+        hairy = library.hairy[library.body.vertex_of]
+        # Scalp below zero where lips are above: the two never meet.
+        self.regions[:, 1] -= hairy
+        self.regions = np.concatenate([self.regions, shade[:, None]], 1)
 
     def build(self, person: Person, scene: Scene) -> Head:
         """The person with the scene's expression, gaze and turned torso."""
@@ -167,7 +174,7 @@ def _bend(vertices: Floats, pivot: Floats, turn: Floats) -> Floats:
 
 
 def _skin_regions(library: HeadLibrary) -> Floats:
-    """Where beard and lips are: (render vertices of the body, 2) weights from 0 to 1."""
+    """Where beard, lips and lids are: (render vertices of the body, 3) weights from 0 to 1."""
     points = library.base[library.body.vertex_of]
     marks = library.base[library.landmarks]
     x, y, z = np.abs(points[:, 0]), points[:, 1], points[:, 2]
@@ -180,7 +187,12 @@ def _skin_regions(library: HeadLibrary) -> Floats:
     beard = _ramp(top - y, -0.03, 0.06) * _ramp(y - chin[1], -0.5, -0.2) * in_front
     beard = beard * _ramp(lips, 0.9, 1.3)
     lip = _ramp(-lips, -1.25, -0.85) * _ramp(z, corner[2] - 0.1, corner[2])
-    return np.stack([beard, lip], 1).astype(np.float32)
+    lids = [
+        ((x - eye[0]) / 0.24) ** 2 + ((y - eye[1] - 0.03) / 0.13) ** 2
+        for eye in [np.abs(marks[36:42]).mean(0) * (1, 0, 1) + marks[36:42].mean(0) * (0, 1, 0)]
+    ]
+    lid = _ramp(-lids[0], -1.3, -0.3) * _ramp(z, ear[2], corner[2])
+    return np.stack([beard, lip, lid], 1).astype(np.float32)
 
 
 def _ramp(values: Floats, low: float, high: float) -> Floats:

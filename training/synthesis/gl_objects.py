@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.synthesis.mesh import Mesh
+from training.synthesis.strands import STRANDS_TEXTURE, strands_texture
 
 
 class Program:
@@ -36,12 +37,12 @@ class MeshBuffers:
     def __init__(
         self, context: moderngl.Context, mesh: Mesh, regions: NDArray[np.float32] | None
     ) -> None:
-        region = regions if regions is not None else np.zeros((len(mesh.uv), 2))
+        region = regions if regions is not None else np.zeros((len(mesh.uv), 4))
         self._context = context
         self._vertices = context.buffer(reserve=len(mesh.uv) * 24, dynamic=True)
         self._static = (
             (context.buffer(mesh.uv.astype("f4").tobytes()), "2f", "uv"),
-            (context.buffer(region.astype("f4").tobytes()), "2f", "region"),
+            (context.buffer(region.astype("f4").tobytes()), "4f", "region"),
         )
         self._index = context.buffer(mesh.triangles.astype("i4").tobytes())
         self._arrays: dict[int, moderngl.VertexArray] = {}
@@ -75,6 +76,8 @@ class Textures:
 
     def __getitem__(self, path: Path | None) -> moderngl.Texture:
         """The texture of a file, white for None. Raises ValueError for an unreadable file."""
+        if path == STRANDS_TEXTURE and path not in self._loaded:
+            self._loaded[path] = mipmapped(self._context, strands_texture())
         if path not in self._loaded:
             pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
             if pixels is None or pixels.ndim != 3:

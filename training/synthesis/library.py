@@ -25,6 +25,7 @@ from training.synthesis.ict import ScanModel, read_ict, scan_targets
 from training.synthesis.landmarks import MAKEHUMAN_LANDMARKS
 from training.synthesis.mesh import Mesh, weld
 from training.synthesis.morph_targets import load_targets
+from training.synthesis.openness import normals_of
 from training.synthesis.parts import (
     PART_FOLDERS,
     Part,
@@ -33,6 +34,7 @@ from training.synthesis.parts import (
     make_part,
     scale_vertices,
 )
+from training.synthesis.strands import strand_parts
 
 RACES = ("african", "asian", "caucasian")
 AGES = ("child", "young", "old")
@@ -47,7 +49,8 @@ class HeadLibrary:
 
     base (B,3) float32; targets (T,B*3) float32, rows named by target_names; body: the skin mesh;
     parts by kind ("hair", "eyebrows", "eyelashes", "eyes", "teeth", "tongue", "clothes", "hat");
-    skins: texture files; landmarks (68,) base vertices in the usual 68-point order.
+    skins: texture files; landmarks (68,) base vertices in the usual 68-point order;
+    hairy (B,): how much hair grows on each base vertex, 0..1; zeros without hair in strands.
     """
 
     base: NDArray[np.float32]
@@ -57,6 +60,7 @@ class HeadLibrary:
     parts: dict[str, tuple[Part, ...]]
     skins: tuple[Path, ...]
     landmarks: NDArray[np.int32]
+    hairy: NDArray[np.float32]
 
     def morph(self, weights: dict[str, float], base: NDArray[np.float32]) -> NDArray[np.float32]:
         """``base`` (B,3) plus the weighted targets; unknown names raise KeyError."""
@@ -110,9 +114,22 @@ def load_library(assets: Path) -> HeadLibrary:
         parts=parts,
         skins=tuple(sorted(t for t in textures if t is not None)),
         landmarks=renumber[MAKEHUMAN_LANDMARKS],
+        hairy=np.zeros(len(used), np.float32),
     )
+    library = _with_strands(library, assets)
     scan = read_ict(assets)
     return library if scan is None else _with_scans(library, scan)
+
+
+def _with_strands(library: HeadLibrary, assets: Path) -> HeadLibrary:
+    """The library with hair in strands, where it is there."""
+    head = library.morph(AVERAGE_ADULT, library.base)
+    skin = np.unique(library.body.vertex_of)
+    normals = normals_of(head, np.stack(library.body.corners, 1))[skin]
+    brow = head[library.landmarks[17:27]].mean(0)
+    styles, hairy = strand_parts(assets, head, skin, normals, brow)
+    hair = library.parts["hair"] + styles
+    return replace(library, parts=library.parts | {"hair": hair}, hairy=hairy)
 
 
 def _with_scans(library: HeadLibrary, scan: ScanModel) -> HeadLibrary:

@@ -14,6 +14,9 @@ def skin_detail(person: Person) -> SkinDetail:
         beard=person.beard,
         make_up=person.make_up,
         lip_colour=person.lip_colour,
+        lid_shade=person.lid_shade,
+        scalp=person.scalp,
+        lid_colour=person.lid_colour,
         hair_colour=person.hair_colour,
     )
 

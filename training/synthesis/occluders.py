@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Rng = np.random.Generator
 Image = NDArray[np.uint8]
 
-SHARE = 0.08  # of the images
+SHARE = 0.12  # of the images
 
 
 def add_occluder(
@@ -20,9 +20,10 @@ def add_occluder(
     size; skin (3,): a colour for hands, 0..255. Returns a new frame."""
     size = frame.shape[0]
     mask = np.zeros((size, size), np.uint8)
-    # Around the face, seldom over its very middle: that would leave nothing to learn from.
+    # Around the face, mouth and cheeks included, seldom over all of it: that would leave nothing
+    # to learn from.
     angle = rng.uniform(0, 2 * np.pi)
-    reach = rng.uniform(0.28, 0.6) * face_px
+    reach = rng.uniform(0.2, 0.6) * face_px
     at = np.array(centre) + reach * np.array([np.cos(angle), np.sin(angle)])
     if rng.random() < 0.5:
         _draw_hand(rng, mask, at, np.array(centre) - at, face_px)

@@ -36,7 +36,7 @@ HAIR_COLOURS = np.array(
 SCAN_SHARE = 0.5  # of the people who have a face of ICT-FaceKit, where it is there
 COVERED_SHARE = 0.08  # of the people who wear a scarf, a cap of wool or a hood
 ASYMMETRY_SHARE = 0.15  # of the sliders that pull one side of a face
-HAIR_SHARES = (0.33, 0.25, 0.16, 0.11, 0.10, 0.05)
+HAIR_SHARES = (0.27, 0.23, 0.18, 0.15, 0.09, 0.08)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Person:
 
     covering: a kind of ``coverings.KINDS``, in cloth_colour, woven as covering_texture or plain.
     detail: scale of the skin's fine texture, strength of its blotches, strength of its relief,
-    offset into the noise. beard: density 0..1. make_up: strength 0..1 of coloured lips.
+    offset into the noise. beard: density 0..1. make_up: strength 0..1 of coloured lips,
+    lid_shade: of coloured lids. scalp: 0..1, how much of the skin below the hair it covers.
     """
 
     weights: dict[str, float]
@@ -59,6 +60,9 @@ class Person:
     beard: float
     make_up: float
     lip_colour: Colour
+    lid_shade: float
+    scalp: float
+    lid_colour: Colour
     hair_colour: Colour
     eye_tint: Colour
     cloth_colour: Colour
@@ -110,6 +114,9 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         beard=float(rng.beta(0.8, 0.9)) if bearded else 0.0,
         make_up=float(rng.uniform(0.2, 0.9)) if not male and rng.random() < 0.4 else 0.0,
         lip_colour=triple(np.array([0.45, 0.03, 0.05]) * np.exp(rng.normal(0, 0.5, 3))),
+        lid_shade=float(rng.uniform(0.2, 0.95)) if not male and rng.random() < 0.35 else 0.0,
+        scalp=_scalp(rng, worn),
+        lid_colour=triple(_lid_colour(rng)),
         hair_colour=triple(hair_colour * np.exp(rng.normal(0, 0.35) + rng.normal(0, 0.08, 3))),
         eye_tint=triple(rng.uniform(0.4, 0.75) * np.exp(rng.normal(0, 0.05, 3))),
         cloth_colour=triple(rng.uniform(0.05, 1.3, 3) ** 1.5),
@@ -119,6 +126,20 @@ def sample_person(rng: Rng, library: HeadLibrary) -> Person:
         covering=covering,
         covering_texture=cloths[rng.integers(len(cloths))] if woven else None,
     )
+
+
+def _scalp(rng: Rng, worn: tuple[Worn, ...]) -> float:
+    """Under hair no skin shows; half of the heads without are shaved, not bald."""
+    if any(one.kind == "hair" for one in worn):
+        return 0.9
+    return float(rng.uniform(0.2, 0.85)) if rng.random() < 0.5 else 0.0
+
+
+def _lid_colour(rng: Rng) -> NDArray[np.float64]:
+    """Of painted lids: mostly black and brown, now and then any colour."""
+    if rng.random() < 0.75:
+        return np.array([0.03, 0.018, 0.015]) * np.exp(rng.normal(0, 0.6) + rng.normal(0, 0.15, 3))
+    return np.asarray(rng.uniform(0.01, 0.5, 3))
 
 
 def _scan_weights(rng: Rng, library: HeadLibrary) -> dict[str, float]:

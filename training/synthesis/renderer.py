@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from training.synthesis.camera import Camera
 from training.synthesis.geometry import Shape
 from training.synthesis.gl_objects import MeshBuffers, Program, Textures, noise_texture
+from training.synthesis.harmonics import two_tone
 from training.synthesis.lighting import Lighting
 from training.synthesis.mesh import Mesh
 from training.synthesis.shaders import (
@@ -74,13 +75,16 @@ class SkinDetail:
     beard: float
     make_up: float
     lip_colour: tuple[float, float, float]
+    lid_shade: float
+    scalp: float
+    lid_colour: tuple[float, float, float]
     hair_colour: tuple[float, float, float]
 
 
 class Renderer:
     """Draws heads into a square frame of ``size`` pixels.
 
-    meshes: everything that will be drawn, by key; regions (n,2): the zones of the body mesh, see
+    meshes: everything that will be drawn, by key; regions (n,4): the zones of the body mesh, see
     ``HeadBuilder.regions``. One sample a pixel: multisampling costs a software device six times
     the time.
     """
@@ -198,16 +202,24 @@ class Renderer:
             "light_count": len(lights),
             "light_direction": [light.direction for light in lights] + [(0.0, 1.0, 0.0)] * unused,
             "light_colour": [light.colour for light in lights] + [(0.0, 0.0, 0.0)] * unused,
-            "ground": lighting.ground,
-            "sky": lighting.sky,
-            "up": lighting.up,
+            "ambient": list(map(tuple, _ambient(lighting))),
             "shadow": lighting.shadow,
             "detail": skin.detail,
             "beard": skin.beard,
             "make_up": skin.make_up,
             "lip_colour": skin.lip_colour,
+            "lid_shade": skin.lid_shade,
+            "scalp": skin.scalp,
+            "lid_colour": skin.lid_colour,
             "hair_colour": skin.hair_colour,
         }
+
+
+def _ambient(lighting: Lighting) -> NDArray[np.float64]:
+    """Nine colours (9,3) of the ambient light, see harmonics.py."""
+    if lighting.ambient:
+        return np.array(lighting.ambient)
+    return two_tone(lighting.ground, lighting.sky, lighting.up)
 
 
 def _column_major(matrix: NDArray[np.float64]) -> tuple[float, ...]:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.synthesis.expression import sample_expression
-from training.synthesis.lighting import Lighting, sample_lighting
+from training.synthesis.lighting import Lighting, sample_exposure, sample_lighting
+from training.synthesis.panoramas import Panoramas, View
 from training.synthesis.poses import paper_angles, sample_pose
 
 Rng = np.random.Generator
 
 FRAME_SIZE = 192  # pixels; a multiple of 32, the detector's largest stride
+PLACE_SHARE = 0.6  # of the images whose light and background are of a panorama, where there is one
 FACE_SHARE = (0.46, 0.57)  # long side of the face box over the frame's side
 
 
@@ -26,7 +28,7 @@ class Scene:
     centre from the frame's (x right, y down), in sides of the frame. torso_rad: rotation vector
     of the torso against the head.
     gaze_deg: right and up turn of the eyes against the head. expression: face unit weights.
-    clutter_seed: seed of background and occluders.
+    clutter_seed: seed of background and occluders. view: of the panorama behind the head.
     """
 
     angles_deg: tuple[float, float, float]
@@ -38,13 +40,16 @@ class Scene:
     expression: dict[str, float]
     lighting: Lighting
     clutter_seed: int
+    view: View | None = None
 
 
-def sample_scene(rng: Rng) -> Scene:
-    """Draw a view; the same generator state gives the same view."""
+def sample_scene(rng: Rng, panoramas: Panoramas | None = None) -> Scene:
+    """Draw a view; the same generator state, with the same panoramas, gives the same view."""
     pose = sample_pose(rng)
     yaw, pitch, roll = paper_angles(pose)
-    lighting = sample_lighting(rng)
+    lighting, view = sample_lighting(rng), None
+    if panoramas is not None and rng.random() < PLACE_SHARE:
+        lighting, view = panoramas.draw(rng, sample_exposure(rng))
     share = rng.uniform(*FACE_SHARE)
     cut = rng.random() < 0.04  # a face that the frame's border cuts
     reach = rng.uniform(0.30, 0.62) if cut else rng.uniform(0, 0.5 - 0.75 * share)
@@ -60,6 +65,7 @@ def sample_scene(rng: Rng) -> Scene:
         expression=sample_expression(rng),
         lighting=lighting,
         clutter_seed=int(rng.integers(2**62)),
+        view=view,
     )
 
 

@@ -22,11 +22,11 @@ SURFACE_VERTEX = (
     """#version 330
 #define LOOK %d
 #define SHADOWED %d
-in vec3 position; in vec3 normal; in vec2 uv; in vec2 region;
+in vec3 position; in vec3 normal; in vec2 uv; in vec4 region;
 uniform vec3 shift; uniform float focal; uniform vec2 principal; uniform vec2 depth_range;
 uniform int light_count; uniform vec3 light_direction[3]; uniform vec3 light_colour[3];
-uniform vec3 ground; uniform vec3 sky; uniform vec3 up; uniform vec2 gloss;
-out vec2 texel; out vec2 zone; out vec3 diffuse; out vec3 highlight;
+uniform vec3 ambient[9]; uniform vec2 gloss;
+out vec2 texel; out vec3 zone; out vec3 diffuse; out vec3 highlight;
 #if SHADOWED
 out vec3 key_diffuse; out vec3 key_highlight; out vec3 in_shadow_map;
 #endif
@@ -40,9 +40,14 @@ const vec3 wrap = vec3(0.05);
 """
     + _PLACE
     + """
+vec3 around(vec3 n) {  // harmonics.py
+  return max(ambient[0] + ambient[1] * n.x + ambient[2] * n.y + ambient[3] * n.z
+    + ambient[4] * (n.x * n.y) + ambient[5] * (n.y * n.z) + ambient[6] * (3.0 * n.z * n.z - 1.0)
+    + ambient[7] * (n.x * n.z) + ambient[8] * (n.x * n.x - n.y * n.y), 0.0);
+}
 void main() {
   vec3 turned = rotation * (position - centre), q = turned + shift;
-  texel = uv; zone = region;
+  texel = uv; zone = region.xyz;
   float depth = -q.z, near = depth_range.x, far = depth_range.y;
   gl_Position = vec4(focal * q.xy + principal * depth,
     ((far + near) * depth - 2.0 * far * near) / (far - near), depth);
@@ -51,10 +56,15 @@ void main() {
   if (dot(N, V) < 0.0) N = -N;  // hair and cloth have two sides
   float rim = 1.0 - max(dot(N, V), 0.0);
   rim *= rim;
-  diffuse = mix(ground, sky, 0.5 + 0.5 * dot(N, up));
-  highlight = vec3(0.0);
+#if LOOK == 0
+  float open = region.w;  // to the light around: what folds and hollows leave of it
+#else
+  const float open = 1.0;
+#endif
+  diffuse = open * around(N);
+  highlight = open * (0.02 + 0.25 * rim * rim) * min(3.0 * gloss.x, 1.0) * around(reflect(-V, N));
 #if LOOK == 4
-  highlight = sky * 0.25 * rim;
+  highlight = 0.25 * rim * around(reflect(-V, N));
 #endif
   for (int i = 0; i < light_count; i++) {
     vec3 L = light_direction[i];
@@ -77,7 +87,7 @@ void main() {
 SURFACE_FRAGMENT = """#version 330
 #define LOOK %d
 #define SHADOWED %d
-in vec2 texel; in vec2 zone; in vec3 diffuse; in vec3 highlight;
+in vec2 texel; in vec3 zone; in vec3 diffuse; in vec3 highlight;
 #if SHADOWED
 in vec3 key_diffuse; in vec3 key_highlight; in vec3 in_shadow_map;
 #endif
@@ -85,6 +95,7 @@ uniform sampler2D texture0; uniform sampler2D shadow_map; uniform sampler2D nois
 uniform vec3 tint; uniform float alpha_cut; uniform float opacity; uniform float shadow;
 uniform vec4 detail; uniform float beard; uniform vec3 hair_colour;
 uniform float make_up; uniform vec3 lip_colour;
+uniform float lid_shade; uniform float scalp; uniform vec3 lid_colour;
 out vec4 pixel;
 
 void main() {
@@ -102,14 +113,17 @@ void main() {
   vec4 coarse = texture(noise_map, texel * detail.x * 0.5 + detail.ww * 3.7) - 0.5;
   vec4 fine = texture(noise_map, texel * 7.0 + detail.ww) - 0.5;
   albedo *= tint * (1.0 + 2.0 * detail.y * (coarse.x + 0.5 * fine.y) + detail.z * fine.z);
-  albedo = mix(albedo, lip_colour, make_up * zone.y);
+  albedo = mix(albedo, lip_colour, make_up * max(zone.y, 0.0));
+  float crown = scalp * smoothstep(0.2, 0.9, -zone.y + 0.5 * (coarse.x + fine.x));
+  albedo = mix(albedo, hair_colour, crown);
+  albedo = mix(albedo, lid_colour, lid_shade * zone.z * (0.6 + 0.8 * coarse.y + 0.8 * fine.x));
   // Beard: hairs are dark grains whose density falls off toward the region's edge.
   float grain = texture(noise_map, texel * 30.0 + detail.w).x;
   float reach = smoothstep(0.1, 0.9, zone.x + (coarse.z + 0.5 * fine.x) * 0.9 * zone.x);
   float density = beard * reach;
   float hairs = smoothstep(1.0 - density, 1.35 - density, grain + 0.35 * density);
   albedo = mix(albedo, hair_colour * (0.5 + grain), density * (0.25 + 0.75 * hairs));
-  polish = (1.0 + 2.0 * detail.z * fine.w + make_up * zone.y) * (1.0 - 0.7 * density);
+  polish = (1.0 + 2.0 * detail.z * fine.w + make_up * max(zone.y, 0.0)) * (1.0 - 0.7 * density);
 #elif LOOK == 1
   float light = dot(base.rgb, vec3(0.3, 0.59, 0.11));
   albedo = tint * (0.35 + 2.2 * light) + albedo * 0.08;

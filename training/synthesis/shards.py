@@ -37,6 +37,7 @@ from training.synthesis.engine import (
     Engine,
     Sample,
 )
+from training.synthesis.no_faces import NoFaces
 from training.synthesis.zero_pose import ZERO_POSE
 
 SHARD_IMAGES = 1000
@@ -67,8 +68,12 @@ def shard_path(folder: Path, shard: int) -> Path:
     return folder / f"shard-{shard:05d}.npz"
 
 
-def write_meta(folder: Path, plan: Plan, device: str) -> None:
-    """Write meta.json, or check it: a folder never mixes seeds or generator versions.
+def write_meta(
+    folder: Path, plan: Plan, device: str, panoramas: dict[str, str] | None = None
+) -> None:
+    """Write meta.json, or check it: a folder never mixes seeds, generator versions or panoramas.
+
+    panoramas: their names and the hashes of their files.
 
     Raises ValueError when the folder holds shards of another run.
     """
@@ -82,12 +87,13 @@ def write_meta(folder: Path, plan: Plan, device: str) -> None:
         "crop_rule": CROP_RULE,
         "zero_pose": ZERO_POSE.tolist(),
         "device": device,
+        "panoramas": panoramas or {},
     }
     path = folder / "meta.json"
     if path.is_file():
         known = json.loads(path.read_text())
-        for key in ("generator_version", "seed"):
-            if known.get(key) != meta[key]:
+        for key in ("generator_version", "seed", "panoramas"):
+            if known.get(key, {}) != meta[key]:
                 raise ValueError(
                     f"{path}: expected {key} {meta[key]} of this run, found {known.get(key)}; "
                     "write to another folder or pass the seed of that one"
@@ -99,9 +105,14 @@ def write_meta(folder: Path, plan: Plan, device: str) -> None:
         unfinished.write_text(json.dumps(meta, indent=1))
 
 
-def make_shard(engine: Engine, images: range) -> dict[str, NDArray[Any]]:
-    """Render the images and pack them as the arrays of a shard."""
-    samples = [_row(engine.sample(index)) for index in images]
+def make_shard(
+    engine: Engine, images: range, no_faces: NoFaces | None = None
+) -> dict[str, NDArray[Any]]:
+    """Render the images and pack them as the arrays of a shard; with ``no_faces`` those."""
+    if no_faces is not None:
+        samples = [_packed(no_faces.row(index)) for index in images]
+    else:
+        samples = [_row(engine.sample(index)) for index in images]
     columns = {key: np.array([row[key] for row in samples]) for key in samples[0] if key != "jpeg"}
     sizes = [len(row["jpeg"]) for row in samples]
     columns["offsets"] = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
@@ -115,17 +126,23 @@ def write_shard(path: Path, columns: dict[str, NDArray[Any]]) -> None:
         np.savez(unfinished, **columns)  # type: ignore[arg-type]
 
 
-def _row(sample: Sample) -> dict[str, Any]:
-    ok, jpeg = cv2.imencode(
-        ".jpg",
-        np.ascontiguousarray(sample.context[..., ::-1]),
-        [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY],
-    )
+def _packed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its picture ``context`` as ``jpeg``."""
+    return {"jpeg": _jpeg(row.pop("context"), int(row["seed"])), **row}
+
+
+def _jpeg(context: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
+    bgr = np.ascontiguousarray(context[..., ::-1])
+    ok, jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not ok:
-        raise RuntimeError(f"image {sample.index}: JPEG encoding failed")
+        raise RuntimeError(f"image {index}: JPEG encoding failed")
+    return np.asarray(jpeg.ravel(), np.uint8)
+
+
+def _row(sample: Sample) -> dict[str, Any]:
     person, scene = sample.person, sample.scene
     return {
-        "jpeg": jpeg.ravel(),
+        "jpeg": _jpeg(sample.context, sample.index),
         "angles_deg": np.array(scene.angles_deg, np.float32),
         "box": sample.box,
         "detected": sample.detected,

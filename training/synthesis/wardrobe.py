@@ -15,6 +15,7 @@ from training.synthesis.parts import Part
 Rng = np.random.Generator
 Colour = tuple[float, float, float]
 
+STRANDS_SHARE = 0.65  # of those who have hair
 SHORT_HAIR = ("short", "afro")
 FRINGED_HAIR = ("bob",)  # hangs into the face
 
@@ -52,6 +53,10 @@ def dress(rng: Rng, library: HeadLibrary, male: bool, hat: bool) -> tuple[Worn, 
     if (male and rng.random() < 0.75) or hat:
         hairs = tuple(h for h in hairs if h.name.startswith(SHORT_HAIR)) or hairs
     if rng.random() < (0.3 if hat else 0.88 if male else 0.96):
+        strands = tuple(h for h in hairs if "strands" in h.name)
+        if strands:
+            meshes = tuple(h for h in hairs if "strands" not in h.name)
+            hairs = strands if rng.random() < STRANDS_SHARE or not meshes else meshes
         if rng.random() < 0.6:  # hair that hangs into the face hides what there is to learn
             hairs = tuple(h for h in hairs if not h.name.startswith(FRINGED_HAIR)) or hairs
         worn.append(_wear(rng, "hair", hairs))

@@ -21,6 +21,9 @@ from headpose_core.learning.data.degrade import DegradeConfig, degrade
 from headpose_core.learning.data.skipped_faces import LARGEST_ANGLE_DEG
 from headpose_core.types import FloatArray, Image
 
+# Half of a quarter turn.
+FARTHEST_TURN_DEG = 45.0
+
 
 @dataclass(frozen=True)
 class GeometryConfig:
@@ -28,14 +31,17 @@ class GeometryConfig:
 
     flip: float = 0.5
     """Share of mirrored views, labelled (-yaw, pitch, -roll)."""
-    shift: float = 0.035
-    """Standard deviation of the box centre, in sides of the box: what face detectors show."""
-    scale: float = 0.05
+    shift: float = 0.05
+    """Standard deviation of the box centre, in sides of the box: as much as detectors differ."""
+    scale: float = 0.07
     """Standard deviation of the logarithm of the box side."""
     rotate: float = 0.3
     """Share of views that are turned in the image plane, relabelled through the matrix."""
     rotate_deg: float = 10.0
     """Standard deviation of that turn in degrees."""
+    rotate_far: float = 0.1
+    """Share of views that are turned by up to 45 degrees either way instead: what is left of a
+    head's roll when a picture is held upright by quarter turns."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,9 @@ class AugmentConfig:
         """With the shares that `parts` leaves."""
         if self.parts == "ours":
             return self
-        geometry = GeometryConfig(self.geometry.flip, shift=0.0, scale=0.0, rotate=0.0)
+        geometry = GeometryConfig(
+            self.geometry.flip, shift=0.0, scale=0.0, rotate=0.0, rotate_far=0.0
+        )
         return AugmentConfig(geometry, self.degrade.of_the_paper())
 
 
@@ -70,10 +78,13 @@ def draw_jitter(config: GeometryConfig, rng: np.random.Generator) -> Jitter:
     """Random geometry of one view."""
     dx, dy, log_scale, turn = rng.standard_normal(4)
     turned = rng.random() < config.rotate
+    turn_deg = config.rotate_deg * turn if turned else 0.0
+    if rng.random() < config.rotate_far:
+        turn_deg = rng.uniform(-FARTHEST_TURN_DEG, FARTHEST_TURN_DEG)
     return Jitter(
         shift=(config.shift * dx, config.shift * dy),
         scale=float(np.exp(config.scale * log_scale)),
-        turn_deg=config.rotate_deg * turn if turned else 0.0,
+        turn_deg=turn_deg,
         flip=bool(rng.random() < config.flip),
     )
 
@@ -163,5 +174,6 @@ def training_views(
 
 
 NO_AUGMENTATION = AugmentConfig(
-    GeometryConfig(flip=0.0, shift=0.0, scale=0.0, rotate=0.0), DegradeConfig.off()
+    GeometryConfig(flip=0.0, shift=0.0, scale=0.0, rotate=0.0, rotate_far=0.0),
+    DegradeConfig.off(),
 )

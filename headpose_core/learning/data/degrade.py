@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
-from headpose_core.learning.data import degrade_camera, degrade_scene
+from headpose_core.learning.data import covers, degrade_camera, degrade_scene, hard_light
 from headpose_core.types import Image
 
 
@@ -22,11 +22,13 @@ from headpose_core.types import Image
 class DegradeConfig:
     """Share of the views that get each degradation; 0 switches it off."""
 
-    occlude: float = 0.25
+    occlude: float = 0.2
     """A flat or textured patch over part of the face."""
     strands: float = 0.12
     """Locks of hair, or what else hangs over a face in lines."""
-    shade: float = 0.3
+    cover: float = 0.06
+    """A hand, a sleeve, a phone over up to half of the face."""
+    shade: float = 0.2
     """Light from one side, or the edge of a shadow."""
     blur: float = 0.15
     """Gaussian blur: the lens out of focus."""
@@ -42,16 +44,26 @@ class DegradeConfig:
     """Paler or stronger colours."""
     grey: float = 0.1
     """No colour at all."""
+    one_sided: float = 0.06
+    """Hard light from one side, with a side that may be black."""
+    silhouette: float = 0.02
+    """Light from behind, the face in the dark."""
+    extreme: float = 0.05
+    """Far too dark or far too bright."""
     infrared: float = 0.05
     """As a driver camera sees: grey, lit from beside the lens, what is behind in the dark."""
-    noise: float = 0.3
+    noise: float = 0.2
     """Gaussian sensor noise."""
+    sensor: float = 0.1
+    """Noise that grows with ISO and light."""
     sharpen: float = 0.25
     """As most cameras do: edges get more contrast."""
     resample: float = 0.35
     """Fewer pixels, then enlarged again: a distant face."""
     compress: float = 0.25
     """JPEG of low quality."""
+    cut: float = 0.1
+    """The border of the image cuts the face; beyond it is black."""
 
     def of_the_paper(self) -> DegradeConfig:
         """Those of the paper at their shares, and no other."""
@@ -76,6 +88,7 @@ def degrade(crop: Image, config: DegradeConfig, rng: np.random.Generator) -> Ima
 STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "occlude": degrade_scene.occlude,
     "strands": degrade_scene.strands,
+    "cover": covers.cover,
     "shade": degrade_scene.shade,
     "blur": degrade_camera.blur,
     "motion": degrade_camera.motion,
@@ -84,11 +97,16 @@ STAGES: dict[str, Callable[[Image, np.random.Generator], Image]] = {
     "tint": degrade_camera.tint,
     "saturation": degrade_camera.saturation,
     "grey": degrade_camera.grey,
+    "one_sided": hard_light.one_sided,
+    "silhouette": hard_light.silhouette,
+    "extreme": hard_light.extreme,
     "infrared": degrade_camera.infrared,
     "noise": degrade_camera.noise,
+    "sensor": hard_light.sensor,
     "sharpen": degrade_camera.sharpen,
     "resample": degrade_camera.resample,
     "compress": degrade_camera.compress,
+    "cut": covers.cut,
 }
 # Down- and upsampling, brightness and contrast, Gaussian blur (section 4.1).
 PAPER_STAGES = ("blur", "exposure", "resample")

@@ -38,12 +38,16 @@ def exposure(crop: Image, rng: np.random.Generator) -> Image:
 
     Mean and standard deviation of the grey levels are drawn as those of face crops in photos are
     spread; rendered heads are darker and have two thirds of their contrast. Black stays black,
-    because it is what lies outside the image.
+    because it is what lies outside the image. Deep shadows are not lifted by much: a half of the
+    face that has no light stays dark when the other half is exposed well.
     """
     mean, spread = (float(np.mean(part[:3])) for part in cv2.meanStdDev(crop))
-    wanted = rng.normal(115.0, 38.0)
-    contrast = 50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0)
-    levels = np.clip(wanted, 25.0, 230.0) + (_LEVELS - mean) * np.clip(contrast, 0.4, 3.0)
+    wanted = np.clip(rng.normal(115.0, 38.0), 25.0, 230.0)
+    contrast = np.clip(50.0 * np.exp(rng.normal(0.0, 0.35)) / max(spread, 1.0), 0.4, 3.0)
+    lift, most = wanted - mean * contrast, abs(rng.normal(0.0, 25.0))
+    if lift > most:
+        lift, contrast = most, min((wanted - most) / max(mean, 1.0), 3.0)
+    levels = lift + _LEVELS * max(contrast, 0.4)
     levels[0] = 0.0
     return np.asarray(cv2.LUT(crop, _as_table(levels)), np.uint8)
 

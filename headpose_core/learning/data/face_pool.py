@@ -15,7 +15,13 @@ from numpy.typing import NDArray
 
 from headpose_core.learning.data.datasets import FaceReader, LabelledFace, in_holdout
 from headpose_core.learning.data.detected_boxes import DetectedFaces, yunet_detections
-from headpose_core.learning.data.readers import RENDERED, SHARDS, open_faces, split_source
+from headpose_core.learning.data.readers import (
+    NO_FACES,
+    RENDERED,
+    SHARDS,
+    open_faces,
+    split_source,
+)
 from headpose_core.learning.data.shards import ShardFaces
 from headpose_core.learning.data.skipped_faces import OnError, Report, merged
 from headpose_core.types import FloatArray
@@ -77,6 +83,8 @@ class FacePool:
         kind, root = split_source(name)
         if kind in SHARDS:
             zero_pose_deg = self._zero_pose_deg if kind == RENDERED else (0.0, 0.0, 0.0)
+            if kind == NO_FACES:
+                return ShardFaces(root, on_error=self._on_error, labelled=False)
             return ShardFaces(root, self._detected_only, zero_pose_deg, self._on_error)
         faces = open_faces(kind, root, self._on_error)
         return DetectedFaces(faces, yunet_detections(faces.root), "leave out")
@@ -88,7 +96,8 @@ class FacePool:
         self.boxes = _joined(np.empty((0, 4), np.float32), (p.boxes for p in parts))
         self.detected = _joined(np.empty(0, np.bool_), (p.detected for p in parts))
         self.groups = _joined(np.empty(0, np.int64), (p.groups for p in parts))
-        held = in_holdout(self.groups, self._holdout_share)
+        labelled = np.isfinite(self.angles_deg).all(axis=1)  # what is no face is never measured
+        held = in_holdout(self.groups, self._holdout_share) & labelled
         self.training, self.holdout = np.flatnonzero(~held), np.flatnonzero(held)
 
     @property

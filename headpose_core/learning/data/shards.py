@@ -92,7 +92,8 @@ class ShardFaces:
     """A `FaceReader` of the usable faces of one shard.
 
     `detected_only` leaves out the faces that the detector misses: the network never gets them.
-    `zero_pose_deg` turns every label, see `turn_zero`. A shard that cannot be read is empty and
+    `zero_pose_deg` turns every label, see `turn_zero`. Not `labelled` are pictures of what is no
+    face, whose angles are NaN. A shard that cannot be read is empty and
     reported as broken, and so is a face whose picture is torn.
     """
 
@@ -102,6 +103,7 @@ class ShardFaces:
         detected_only: bool = False,
         zero_pose_deg: tuple[float, float, float] = (0.0, 0.0, 0.0),
         on_error: OnError = "skip",
+        labelled: bool = True,
     ) -> None:
         self.report = Report(on_error)
         try:
@@ -112,7 +114,7 @@ class ShardFaces:
         self._shard = shard
         angles_deg = turn_zero(shard.angles_deg, np.array(zero_pose_deg))
         torn = ~_whole_jpegs(shard)
-        finite = np.isfinite(angles_deg).all(axis=1)
+        finite = np.isfinite(angles_deg).all(axis=1) | (not labelled)
         missed = finite & ~shard.detected & detected_only
         for number in np.flatnonzero(torn):
             self.report.broken(f"{path}, face {number}", "the picture is torn")

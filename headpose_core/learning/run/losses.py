@@ -81,13 +81,17 @@ def clamp_to_bins(angles_deg: Tensor) -> Tensor:
 def hard_loss(logits: Tensor, angles_deg: Tensor, config: HardLossConfig) -> dict[str, Tensor]:
     """Cross-entropy plus weighted squared error of the expectation (paper, Eq. 1 to 3).
 
-    logits: (N, 3, 62). angles_deg: (N, 3). The signs that the paper leaves out are in.
+    logits: (N, 3, 62). angles_deg: (N, 3); NaN for what is no face, whose target is flat: each bin
+    alike. The signs that the paper leaves out are in.
     Parts: `cross_entropy` [nat] and `squared_error` [deg^2].
     """
+    known = torch.isfinite(angles_deg).all(dim=1)
+    angles_deg = torch.nan_to_num(angles_deg)
     targets = label_distribution(angles_deg, config.label_sigma_deg)
+    targets = torch.where(known[:, None, None], targets, 1.0 / NUM_BINS)
     cross_entropy = -(targets * logits.log_softmax(dim=-1)).sum(dim=(1, 2)).mean()
     error = expectation_deg(logits) - clamp_to_bins(angles_deg)
-    squared_error = error.square().sum(dim=1).mean()
+    squared_error = (error.square().sum(dim=1) * known).mean()
     loss = cross_entropy + config.mse_weight * squared_error
     return {"loss": loss, "cross_entropy": cross_entropy, "squared_error": squared_error}
 

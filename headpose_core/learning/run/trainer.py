@@ -198,7 +198,7 @@ def forward(state: TrainingState, batch: Batch) -> dict[str, Tensor]:
         losses |= {"loss": losses["loss"] + weight * apart, "mirror_divergence": apart}
     if not torch.isfinite(losses["loss"]):
         stop_diverged(state, batch)
-    error = (expectation_deg(logits) - labels).abs().mean()
+    error = (expectation_deg(logits) - labels).abs().nanmean()  # NaN: what is no face
     return {**losses, "mae": error}
 
 

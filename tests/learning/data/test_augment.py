@@ -87,7 +87,8 @@ def test_labels_that_euler_angles_cannot_turn_are_left_alone() -> None:
     assert turn_label(np.array([95.0, 0.0, 0.0]), 10.0) is None
     assert turn_label(np.array([60.0, 5.0, 80.0]), 30.0) is None
     config = AugmentConfig(
-        replace(NO_AUGMENTATION.geometry, rotate=1.0, rotate_deg=20.0), DegradeConfig.off()
+        replace(NO_AUGMENTATION.geometry, rotate=1.0, rotate_deg=20.0, rotate_far=0.0),
+        DegradeConfig.off(),
     )
     beyond = np.array([95.0, 0.0, 0.0])
     (view,), (label,) = training_views(
@@ -112,7 +113,9 @@ def test_a_view_depends_on_its_generator_alone() -> None:
 
 def test_views_both_ways_share_the_turn_and_nothing_else() -> None:
     image = draw_face(POSE)
-    turning = GeometryConfig(flip=0.5, shift=0.0, scale=0.0, rotate=1.0, rotate_deg=20.0)
+    turning = GeometryConfig(
+        flip=0.5, shift=0.0, scale=0.0, rotate=1.0, rotate_deg=20.0, rotate_far=0.0
+    )
     for seed in range(20):
         rng = np.random.default_rng(seed)
         config = AugmentConfig(turning, DegradeConfig.off())
@@ -126,7 +129,7 @@ def test_views_both_ways_share_the_turn_and_nothing_else() -> None:
 
 def test_jitter_has_the_spread_of_its_config() -> None:
     config = AugmentConfig(
-        GeometryConfig(flip=0.5, shift=0.0, scale=0.0, rotate=0.4, rotate_deg=10.0),
+        GeometryConfig(0.5, shift=0.0, scale=0.0, rotate=0.4, rotate_deg=10.0, rotate_far=0.0),
         DegradeConfig.off(),
     )
     rng = np.random.default_rng(0)
@@ -150,7 +153,9 @@ def test_each_degradation_changes_pixels_and_nothing_else(name: str, size: int) 
     assert (crop == kept).all()
     # The head stays where it was: even the strongest leaves a likeness.
     alike = [np.corrcoef(one.mean(axis=2).ravel(), crop.mean(axis=2).ravel()) for one in results]
-    assert np.median([matrix[0, 1] for matrix in alike]) > 0.5
+    # Light alone, as strong as that, changes more than the head does.
+    least = 0.1 if name in ("one_sided", "silhouette") else 0.5
+    assert np.median([matrix[0, 1] for matrix in alike]) > least
 
 
 @pytest.mark.parametrize("name", list(STAGES))
@@ -176,7 +181,9 @@ def test_the_papers_part_is_flip_exposure_blur_and_resampling() -> None:
     on = {name for name, share in vars(papers.degrade).items() if share}
     assert on == {"exposure", "blur", "resample"} == set(PAPER_STAGES)
     assert papers.degrade.blur == AugmentConfig().degrade.blur
-    assert papers.geometry == GeometryConfig(flip=0.5, shift=0.0, scale=0.0, rotate=0.0)
+    assert papers.geometry == GeometryConfig(
+        flip=0.5, shift=0.0, scale=0.0, rotate=0.0, rotate_far=0.0
+    )
     assert AugmentConfig().in_use() == AugmentConfig()
     # And it is what a view is made with: no label is turned, the flip is kept.
     rng = np.random.default_rng(0)

@@ -203,7 +203,8 @@ def test_a_source_is_a_kind_and_a_place(tmp_path: Path) -> None:
     odd = tmp_path / "a:b"
     odd.mkdir()
     assert split_source(odd) == ("rendered", odd)
-    with pytest.raises(DataError, match=r"kind of rendered, packed, 300w-lp.*got '300wlp:x'"):
+    expected = r"kind of rendered, packed, no-faces, 300w-lp.*got '300wlp:x'"
+    with pytest.raises(DataError, match=expected):
         split_source("300wlp:x")
 
 

@@ -122,7 +122,7 @@ def test_orientations_are_right_in_the_corners(
             assert np.median(uncorrected) == pytest.approx(np.median(rays), abs=8.0)
     assert corrected[CENTRE] < 8.0
     for pixel in CORNERS:
-        assert corrected[pixel] < corrected[CENTRE] + 5.0
+        assert corrected[pixel] < corrected[CENTRE] + 7.0
 
 
 def test_a_still_head_under_camera_noise_stands_still(

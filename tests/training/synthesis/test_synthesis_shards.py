@@ -64,7 +64,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(shards, "SHARD_IMAGES", 4)
-    monkeypatch.setattr("training.synthesis.engine.Engine", lambda *_: engine)
+    monkeypatch.setattr("training.synthesis.engine.Engine", lambda *_, **__: engine)
     argv = ["--out", str(tmp_path), "--count", "8", "--seed", "7", "--assets", str(head_assets)]
     # A run that was killed within the second shard leaves the first one and a temporary file.
     write_meta(tmp_path, Plan(8, 7), "any")

@@ -46,8 +46,9 @@ KINDS: dict[str, Kind] = {
     "pointing04": Kind(read_pointing04, least_overlap=0.2),
     "csv": Kind(read_csv),
 }
-# Directories of shards: rendered ones, and data sets that `training.checks.pack` has packed.
-RENDERED, PACKED = SHARDS = ("rendered", "packed")
+# Directories of shards: rendered ones, data sets that `training.checks.pack` has packed, and what
+# is no face (`training.synthesize --no-faces`), for which a network learns to say nothing.
+RENDERED, PACKED, NO_FACES = SHARDS = ("rendered", "packed", "no-faces")
 
 
 def open_faces(kind: str, root: Path, on_error: OnError = "skip") -> FileFaces:
