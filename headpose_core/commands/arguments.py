@@ -86,7 +86,7 @@ class Number:
             return value
         whole = "a whole number" if self.kind is int else "a number"
         steps = f" in steps of {self.step}" if self.step > 1 else ""
-        limits = f"{self.low:.10g} to {self.high:.10g}{steps}"
+        limits = f"{_plain(self.low)} to {_plain(self.high)}{steps}"
         shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
         raise argparse.ArgumentTypeError(f"expected {whole}, {limits}, got {shown!r}")
 
@@ -129,3 +129,7 @@ def require(package: str, extra: str) -> None:
 def _checked(one: Setting) -> Number:
     assert one.limits is not None
     return Number(*one.limits, kind=type(one.default), step=one.step)
+
+
+def _plain(value: float) -> str:
+    return str(value) if isinstance(value, int) else f"{value:g}"

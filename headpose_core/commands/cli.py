@@ -7,6 +7,7 @@ Exit status: 0 all done, 1 something could not be done, 2 wrong use, 130 interru
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import sys
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from headpose_core.errors import DeviceError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments, by default the process's. Returns the exit status."""
-    args = command_parser().parse_args(argv)
+    args = parsed(sys.argv[1:] if argv is None else argv)
     try:
         status = int(args.run(args))
         sys.stdout.flush()
@@ -41,6 +42,15 @@ def _give_up_output() -> None:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
+
+
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments as the parser of all subcommands understands them; else SystemExit."""
+    parser = command_parser()
+    for text in itertools.takewhile(lambda text: text != "--", argv):
+        if text.startswith("--") and text.endswith("=--"):  # argparse makes an empty list of it
+            parser.error(f"argument {text.removesuffix('=--')}: expected a value, got '--'")
+    return parser.parse_args(argv)
 
 
 def command_parser() -> argparse.ArgumentParser:

@@ -189,5 +189,5 @@ def _agreed(
     Komodakis, 2015.)
     """
     same = iou(boxes[keep], boxes) >= _SAME_IOU
-    weights = same * scores.astype(np.float64)
+    weights = same * np.maximum(scores.astype(np.float64), 1e-9)  # with a threshold of 0
     return np.asarray(weights @ boxes / weights.sum(axis=1, keepdims=True), np.float32)
