@@ -18,7 +18,8 @@ INTERRUPTED = 130  # exit status after Ctrl-C, as shells have it
 
 def say(message: str) -> None:
     """Words for people go to standard error; standard output is for records."""
-    print(f"headpose: {message}", file=sys.stderr)
+    shown = message.encode(errors="backslashreplace").decode()  # names need not be UTF-8
+    print(f"headpose: {shown}", file=sys.stderr)
 
 
 def error_in_words(error: BaseException) -> str:
