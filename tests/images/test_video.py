@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import struct
+import sys
 from fractions import Fraction
 from pathlib import Path
 
@@ -267,6 +268,19 @@ def test_sound_and_covers_are_no_videos(tmp_path: Path) -> None:
         box.close()
     with pytest.raises(ImageError, match="there are no images in it"):
         VideoReader(tmp_path / "a.m4v")
+
+
+@pytest.mark.parametrize(("found", "told"), [(None, "pip install av"), ("14.2.0", "got 14.2.0")])
+def test_a_missing_or_old_pyav_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: str | None, told: str
+) -> None:
+    if found:
+        monkeypatch.setattr(av, "__version__", found)
+    else:
+        monkeypatch.setitem(sys.modules, "av", None)
+    for use in (VideoReader, lambda path: write_video(path, 30.0).__enter__()):
+        with pytest.raises(ImageError, match=told):
+            use(tmp_path / "a.mp4")
 
 
 def test_a_comment_comes_back(tmp_path: Path) -> None:
