@@ -8,9 +8,10 @@ import signal
 import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from threading import Event
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -22,7 +23,8 @@ class WorkerError(RuntimeError):
     """A process ended without a result."""
 
 
-class _Running(NamedTuple, Generic[Item]):
+@dataclass(frozen=True)
+class _Running(Generic[Item]):
     item: Item
     process: Any
     folder: tempfile.TemporaryDirectory[str]  # for its temporary files, which go when it ends
