@@ -42,10 +42,13 @@ class IndexedStorage:
         self._reader = Reader(path)
         self._reader.open()
         inside = self._reader.storage
-        if isinstance(inside, McapReader) and not _has_index(inside):
+        try:
+            if isinstance(inside, McapReader) and not _has_index(inside):
+                raise NotIndexedError(f"{path}: expected an index of its messages")
+            self.topics = {c.id: _topic(c, inside) for c in inside.connections}
+        except ValueError:
             self.close()
-            raise NotIndexedError(f"{path}: expected an index of its messages")
-        self.topics = {c.id: _topic(c, inside) for c in inside.connections}
+            raise
 
     def messages(self, channels: Collection[int], start_ns: int = 0) -> Iterator[StoredMessage]:
         """The messages of these channels from ``start_ns`` on, in the order of time."""
@@ -54,6 +57,8 @@ class IndexedStorage:
         reason, last_ns, at_last = "", start_ns, Counter[int]()
         try:
             for connection, stamp_ns, data in self._reader.storage.messages(wanted, start_ns):
+                if not (isinstance(stamp_ns, int) and isinstance(data, bytes)):
+                    continue  # a damaged database has values of any type
                 at_last = Counter() if stamp_ns != last_ns else at_last
                 at_last[connection.id] += 1
                 missing[connection.id] -= 1
@@ -127,6 +132,9 @@ def _topic(connection: Connection, file: object) -> Topic:
     metadata = {}
     ext = connection.ext
     assert isinstance(ext, ConnectionExtRosbag2)
+    texts = (*connection[1:3], connection.msgdef.data, connection.digest, ext.serialization_format)
+    if not all(isinstance(text, str) for text in texts):
+        raise ValueError("expected texts in the list of topics")  # as above
     if isinstance(file, McapReader):
         metadata = _strings(file.channels[connection.id].metadata)
     else:

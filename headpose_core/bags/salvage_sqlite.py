@@ -54,6 +54,7 @@ class SalvagedSqlite:
         self._rows = sorted(self._scan())
         counts = Counter(row.topic for row in self._rows)
         definitions, qos = self._definitions(), dict(self._all(f"SELECT id, {QOS} FROM topics"))
+        qos = {number: text for number, text in qos.items() if isinstance(text, str)}
         self.topics = {
             number: Topic(
                 name,

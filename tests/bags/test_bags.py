@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -236,6 +237,30 @@ def test_pages_that_point_at_each_other_end(tmp_path: Path) -> None:
         salvaged = SalvagedSqlite(file)
         found = [message.data for message in salvaged.messages(salvaged.topics)]
         assert 300 < len(found) < 600
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE topics SET type = NULL WHERE name = '/notes'",
+        "UPDATE topics SET offered_qos_profiles = 7 WHERE name = '/notes'",
+        "UPDATE messages SET timestamp = 'noon' WHERE id = 6",
+        "UPDATE messages SET data = 5 WHERE id = 6",
+    ],
+)
+def test_a_database_may_have_values_of_any_type(bag, images, capsys, damage: str) -> None:
+    folder = write_recording(Path("odd"), images, storage=StoragePlugin.SQLITE3)
+    with sqlite3.connect(storage_file(folder)) as database:
+        for table in ("topics", "messages"):  # without the rules for their values
+            database.execute(f"CREATE TABLE plain AS SELECT * FROM {table}")
+            database.execute(f"DROP TABLE {table}")
+            database.execute(f"ALTER TABLE plain RENAME TO {table}")
+        database.execute(damage)
+    assert bag(folder, "--out", "out.mcap", "--copy") == 0
+    found = read_all(Path("out.mcap"))
+    assert len(found[POSES]) == COUNT
+    assert len(found.get("/notes", [])) >= COUNT - 1 or "NULL" in damage
+    assert "odd.db3: damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
