@@ -283,6 +283,15 @@ def test_a_missing_or_old_pyav_is_said(
             use(tmp_path / "a.mp4")
 
 
+@pytest.mark.parametrize("comment", [b"caf\xe9", b"\xff\xfe\0\0", b"\xe3\x81"])
+def test_metadata_need_not_be_utf_8(tmp_path: Path, comment: bytes) -> None:
+    with write_video(tmp_path / "a.mp4", 30.0, "x" * len(comment)) as writer:
+        writer.write(pictures(1)[0])
+    data = (tmp_path / "a.mp4").read_bytes().replace(b"x" * len(comment), comment)
+    (tmp_path / "a.mp4").write_bytes(data)
+    assert len(read(tmp_path / "a.mp4")[0]) == 1
+
+
 def test_a_comment_comes_back(tmp_path: Path) -> None:
     for comment in ("annotated", ""):
         with write_video(tmp_path / "a.mp4", 30.0, comment) as writer:
