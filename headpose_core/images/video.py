@@ -34,6 +34,8 @@ VIDEOS = (
 """The endings of files that are taken from folders of videos."""
 
 MOST_PIXELS = 1 << 26  # 67 megapixels; 8K has 33
+# Nothing else is opened, and no image of more pixels is unpacked.
+_OPTIONS = {"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)}
 _LEAST_PYAV = (17, 1)
 _FALLBACK_FPS = 30.0
 _MISSING_S = 1.0  # images may end before the sound does
@@ -52,7 +54,7 @@ class VideoReader:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        import_av()
+        version = import_av()
         import av
 
         self._name, self.notes, self._seen = str(path), list[str](), Counter[str]()
@@ -60,17 +62,18 @@ class VideoReader:
             raise ImageError(f"{path}: expected a video file, there is no such file")
         with ExitStack() as stack:
             try:
-                self._container = av.open(
-                    stack.enter_context(Path(path).open("rb")),
-                    "r",
-                    options={"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)},
-                    metadata_errors="replace",
-                )
+                file = stack.enter_context(Path(path).open("rb"))
+                # What titles say need not be UTF-8; from 19.0 on PyAV takes them as they come.
+                if version < (19, 0):
+                    container = av.open(file, "r", options=_OPTIONS, metadata_errors="replace")
+                else:
+                    container = av.open(file, "r", options=_OPTIONS)
             except (av.FFmpegError, OSError, ValueError) as error:
                 told = getattr(error, "strerror", None) or error
                 told = f"expected a video (MP4, AVI, MKV, ...): {told}"
                 raise ImageError(f"{path}: {told}") from error
-            stack.callback(self._container.close)
+            self._container = container
+            stack.callback(container.close)
             self._stream = self._chosen()
             self.close = stack.pop_all().close
         rate = self._stream.guessed_rate or self._stream.average_rate
@@ -193,8 +196,8 @@ def turned(image: Image, matrix: bytes) -> Image:
     return np.ascontiguousarray(image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1])
 
 
-def import_av() -> None:
-    """Raise ImageError, with the remedy, when PyAV is missing or too old.
+def import_av() -> tuple[int, ...]:
+    """PyAV's version. Raises ImageError, with the remedy, when it is missing or too old.
 
     Before 17.1 options of FFmpeg end the process, in MPEG streams for one.
     """
@@ -202,10 +205,12 @@ def import_av() -> None:
         import av
     except ImportError as error:
         raise ImageError(f"expected PyAV for videos, got '{error}': pip install av") from error
-    if tuple(map(int, av.__version__.split(".")[:2])) < _LEAST_PYAV:
+    version = tuple(map(int, av.__version__.split(".")[:2]))
+    if version < _LEAST_PYAV:
         least = ".".join(map(str, _LEAST_PYAV))
         told = f"expected PyAV {least} or later for videos, got {av.__version__}"
         raise ImageError(f"{told}: pip install --upgrade av")
+    return version
 
 
 def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:

@@ -420,12 +420,15 @@ def test_a_failed_write_keeps_what_was_there(here: Path) -> None:
 def test_what_a_killed_process_left_is_removed(here: Path, name: str) -> None:
     (here / "link").symlink_to(name)
     (here / f".{name[:40]}.99").write_text("the user's")
-    child = os.fork()
-    if not child:
-        with atomic_write(here / name) as unfinished:
-            unfinished.write_text("half")
-            os._exit(0)
-    os.waitpid(child, 0)
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from headpose_core.output_files import atomic_write\n"
+        "with atomic_write(Path(sys.argv[1])) as unfinished:\n"
+        "    unfinished.write_text('half'); print(os.getpid(), flush=True); os._exit(0)\n"
+    )
+    command = [sys.executable, "-c", code, str(here / name)]
+    variables = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    child = int(subprocess.check_output(command, env=variables))
     assert len([path for path in here.iterdir() if path.name.startswith(".")]) == 2
     remove_unfinished(here / "link", child)
     assert [p.name for p in here.iterdir() if p.name.startswith(".")] == [f".{name[:40]}.99"]
