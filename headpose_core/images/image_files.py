@@ -12,6 +12,8 @@ import io
 import os
 import stat
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,7 +76,8 @@ def read_photo(path: str | os.PathLike[str]) -> Photo:
     else:
         picture = _opened(data, name)
         check_pixels(*picture.size, name, MOST_PIXELS)
-        count = int(getattr(picture, "n_frames", 1))
+        with _parsing(name):
+            count = int(getattr(picture, "n_frames", 1))
         if picture.format in ("AVIF", "GIF"):
             return Photo(_upright(picture, name), count)
     try:
@@ -152,13 +155,12 @@ def _opened(data: bytes, name: str) -> Picture:
     except ImportError as error:
         raise ImageError(f"{name}: expected Pillow for this format: pip install pillow") from error
     try:
-        with warnings.catch_warnings():
+        with _parsing(name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of many pixels: we have a limit of our own
             return PIL.Image.open(io.BytesIO(data), formats=_FORMATS)
-    except PIL.Image.DecompressionBombError as error:
-        raise ImageError(f"{name}: expected fewer pixels ({error})") from error
-    except (OSError, ValueError, SyntaxError, TypeError, EOFError) as error:
-        told = f"expected a picture (JPEG, PNG, HEIC, ...), got {len(data)} bytes that are none"
+    except PIL.UnidentifiedImageError as error:
+        told = f"expected a picture (JPEG, PNG, HEIC, ...), got {len(data)} bytes"
+        told = f"{told} that Pillow {PIL.__version__} does not know"
         raise ImageError(f"{name}: {told}") from error
 
 
@@ -166,11 +168,8 @@ def _upright(picture: Picture, name: str) -> Image:
     """Pixels of what Pillow opened, turned as its metadata say."""
     from PIL import ImageOps
 
-    try:
-        turned = ImageOps.exif_transpose(picture)
-        return np.array(turned.convert("RGB"), np.uint8)
-    except (OSError, ValueError, SyntaxError, EOFError) as error:
-        raise ImageError(f"{name}: expected a picture, its data are broken ({error})") from error
+    with _parsing(name):
+        return np.array(ImageOps.exif_transpose(picture).convert("RGB"), np.uint8)
 
 
 def _heic(data: bytes, name: str) -> Photo:
@@ -180,11 +179,23 @@ def _heic(data: bytes, name: str) -> Photo:
     except ImportError as error:
         remedy = "pip install pillow-heif"
         raise ImageError(f"{name}: expected pillow-heif for HEIC pictures: {remedy}") from error
-    try:
+    with _parsing(name):
         file = pillow_heif.open_heif(data)
         check_pixels(file.size[0], file.size[1], name, MOST_PIXELS)
         return Photo(np.array(file.to_pillow().convert("RGB"), np.uint8), len(file))
-    except ImageError:
+
+
+@contextmanager
+def _parsing(name: str) -> Iterator[None]:
+    """Pillow and libheif raise what they like at broken data."""
+    import PIL.Image
+
+    try:
+        yield
+    except PIL.Image.DecompressionBombError as error:  # before we could ask for the size
+        raise ImageError(f"{name}: expected fewer pixels ({error})") from error
+    except (ImageError, MemoryError, PIL.UnidentifiedImageError):
         raise
-    except (OSError, ValueError, RuntimeError, EOFError, SyntaxError) as error:
-        raise ImageError(f"{name}: expected a picture, its data are broken ({error})") from error
+    except Exception as error:
+        told = " ".join(str(error).split())
+        raise ImageError(f"{name}: expected a picture, its data are broken ({told})") from error

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from headpose_core.bags.reader import Bag
 from headpose_core.errors import BagError
 from headpose_core.types import Frame
 from tests.bag_files import write_recording
+from tests.damages import DAMAGES
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 KINDS: dict[str, dict[str, Any]] = {
@@ -62,44 +63,6 @@ def write(path: Path, options: dict[str, Any]) -> Path:
             writer.add_message(channels[channel.topic], time_ns, message.data, time_ns)
         writer.finish()
     return path
-
-
-def cut(data: bytearray, chance: random.Random) -> None:
-    del data[chance.randrange(len(data)) :]
-
-
-def flip(data: bytearray, chance: random.Random) -> None:
-    for _ in range(chance.randint(1, 30)):
-        data[chance.randrange(len(data))] = chance.randrange(256)
-
-
-def flip_ends(data: bytearray, chance: random.Random) -> None:
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randrange(min(len(data), 800))
-        data[chance.choice([at, -1 - at])] = chance.choice([0, 255, chance.randrange(256)])
-
-
-def shuffle(data: bytearray, chance: random.Random) -> None:
-    size = len(data) // chance.randint(2, 20) + 1
-    parts = [data[at : at + size] for at in range(0, len(data), size)]
-    chance.shuffle(parts)
-    data[:] = b"".join(parts)
-
-
-def double(data: bytearray, chance: random.Random) -> None:
-    start = chance.randrange(len(data))
-    data[start:start] = data[start : start + chance.randint(1, 5000)]
-
-
-def blank(data: bytearray, chance: random.Random) -> None:
-    start = chance.randrange(len(data))
-    end = min(len(data), start + chance.randint(1, 5000))
-    data[start:end] = bytes(end - start)
-
-
-DAMAGES: list[Callable[[bytearray, random.Random], None]] = [
-    *(cut, flip, flip_ends, shuffle, double, blank)
-]
 
 
 @contextmanager
