@@ -49,6 +49,22 @@ WAYS = {
         "assert cv2.imdecode(data, cv2.IMREAD_COLOR).shape == (48, 64, 3)\n"
         "cv2.VideoCapture('no such file.mp4').release()",
     ),
+    "PyAV": (
+        "av",
+        "import pathlib, tempfile, numpy as np\n"
+        "from headpose_core.errors import ImageError\n"
+        "from headpose_core.images.video import VideoReader\n"
+        "from headpose_core.images.video_writer import write_video\n"
+        "folder = pathlib.Path(tempfile.mkdtemp())\n"
+        "with write_video(folder / 'a.mp4', 30.0) as video:\n"
+        "    video.write(np.zeros((48, 64, 3), np.uint8))\n"
+        "assert len(list(VideoReader(folder / 'a.mp4'))) == 1\n"
+        "text = '#EXTM3U\\n#EXTINF:2,\\nhttp://example.org/a.ts\\n#EXT-X-ENDLIST\\n'\n"
+        "(folder / 'list.mp4').write_text(text)\n"
+        "try: VideoReader(folder / 'list.mp4')\n"
+        "except ImageError: pass\n"
+        "else: raise AssertionError",
+    ),
     "Plotly": (
         "plotly",
         "import plotly.graph_objects as go\n"

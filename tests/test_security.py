@@ -29,7 +29,7 @@ FORBIDDEN_OF_OS = {"system", "popen", "fork", "forkpty", "posix_spawn", "startfi
 FORBIDDEN_ARGUMENTS = {"allow_pickle", "shell", "weights_only"}
 # Commands, which the node never imports.
 ALLOWED = {
-    "headpose_core/commands/bag.py": {"multiprocessing"},  # several bags at once
+    "headpose_core/commands/workers.py": {"multiprocessing"},  # several bags at once
     "headpose_core/benchmark/first_pose.py": {"subprocess"},  # how long a fresh Python takes
 }
 

@@ -43,7 +43,7 @@ def test_a_matt_surface_in_even_light_is_as_bright_as_the_light() -> None:
     np.testing.assert_allclose(terms(directions) @ coefficients, 1.0, atol=5e-3)
 
 
-def test_a_matt_surface_sees_what_an_integral_over_its_hemisphere_says() -> None:
+def test_a_matt_surface_sees_the_integral_over_its_hemisphere() -> None:
     directions, solid = sphere(HEIGHT)
     light = np.stack([1 + directions[:, 0], 1 + directions[:, 1] ** 2, np.ones(len(solid))], 1)
     coefficients = diffuse(directions, light * solid[:, None])

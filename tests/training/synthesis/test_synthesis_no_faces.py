@@ -25,9 +25,7 @@ if TYPE_CHECKING:
     from training.synthesis.engine import Engine
 
 
-def test_pictures_without_a_face_come_again_and_are_read_without_a_label(
-    engine: Engine, tmp_path: Path
-) -> None:
+def test_pictures_without_a_face_are_read_without_a_label(engine: Engine, tmp_path: Path) -> None:
     columns = make_shard(engine, range(8), NoFaces(engine))
     again = make_shard(engine, range(8), NoFaces(engine))
     np.testing.assert_array_equal(columns["jpeg"], again["jpeg"])
