@@ -219,6 +219,7 @@ def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:
     Raises ImageError, with the cameras that are there, when it does not open.
     """
     try:
+        source.encode()  # OpenCV ends the process at a name that is not UTF-8
         capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
         is_open = capture.isOpened()
     except (cv2.error, OverflowError, ValueError):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from headpose_core.errors import ImageError
-from headpose_core.images.video import VideoReader
+from headpose_core.images.video import VideoReader, open_camera
 from headpose_core.images.video_writer import write_video
 from headpose_core.types import Image
 from tests.video_files import encode, pictures, with_matrix
@@ -255,6 +255,12 @@ def test_more_pixels_than_the_limit_are_refused(tmp_path: Path, size: tuple[int,
     reader = VideoReader(tmp_path / "a.gif")
     assert list(reader) == []
     assert reader.notes
+
+
+@pytest.mark.parametrize("source", ["9" * 30, os.fsdecode(b"caf\xe9.mp4"), "rtsp:", "\0", ""])
+def test_strange_cameras_are_no_cameras(source: str) -> None:
+    with pytest.raises(ImageError, match="expected one that OpenCV can open"):
+        open_camera(source)
 
 
 def test_sound_and_covers_are_no_videos(tmp_path: Path) -> None:
