@@ -16,7 +16,7 @@ from headpose_core.commands.terminal import INTERRUPTED, progress, say
 from headpose_core.commands.window import Window, window_problem
 from headpose_core.errors import ImageError
 from headpose_core.faces.tracking import Tracker
-from headpose_core.images.video import capture_images, open_camera
+from headpose_core.images.capture import capture_images, open_camera
 
 
 def add_parser(subcommands: Any) -> None:

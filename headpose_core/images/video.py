@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images with their time stamps out of video files and cameras.
+"""Images with their time stamps out of video files.
 
 By PyAV, which is FFmpeg: OpenCV does not tell how wide pixels are, how the container mirrors them
 or when each image is shown, and takes file names for addresses. PyAV gets the open file and never
@@ -11,12 +11,11 @@ from __future__ import annotations
 import os
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from headpose_core.errors import ImageError
@@ -37,7 +36,7 @@ MOST_PIXELS = 1 << 26  # 67 megapixels; 8K has 33
 # Nothing else is opened, and no image of more pixels is unpacked.
 _OPTIONS = {"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)}
 _LEAST_PYAV = (17, 1)
-_FALLBACK_FPS = 30.0
+FALLBACK_FPS = 30.0
 _MISSING_S = 1.0  # images may end before the sound does
 
 
@@ -56,8 +55,11 @@ class VideoReader:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         version = import_av()
         import av
+        from av.video.reformatter import VideoReformatter
 
         self._name, self.notes, self._seen = str(path), list[str](), Counter[str]()
+        self._reformatter = VideoReformatter()
+        self._turn: tuple[int, bytes] | None = None  # degrees, without mirrors, and the matrix
         if not Path(path).is_file():
             raise ImageError(f"{path}: expected a video file, there is no such file")
         with ExitStack() as stack:
@@ -77,7 +79,7 @@ class VideoReader:
             self._stream = self._chosen()
             self.close = stack.pop_all().close
         rate = self._stream.guessed_rate or self._stream.average_rate
-        self.fps = float(rate) if rate and 0 < rate < 1000 else _FALLBACK_FPS
+        self.fps = float(rate) if rate and 0 < rate < 1000 else FALLBACK_FPS
         self.comment = self._container.metadata.get("comment", "")
         self._announced, self._length_s = self._stream.frames, self._told_length_s()
         self.count = self._announced or round(self._length_s * self.fps)
@@ -159,16 +161,16 @@ class VideoReader:
 
     def _pixels(self, frame: VideoFrame) -> Image:
         """Square pixels, then turned."""
-        from av.sidedata.sidedata import SideData
-
         width, ratio = frame.width, self._stream.sample_aspect_ratio
         if ratio and ratio != 1:
             width = round(width * ratio)
             check_pixels(width, frame.height, self._name, MOST_PIXELS)
-        rgb = frame.to_ndarray(format="rgb24", width=width, height=frame.height)
-        image = np.asarray(rgb, np.uint8)
-        matrix = frame.side_data.get("DISPLAYMATRIX")
-        return turned(image, bytes(matrix)) if isinstance(matrix, SideData) else image
+        # One for all frames and one thread: else each frame begins a pool of its own.
+        rgb = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+        image = np.asarray(rgb.to_ndarray(), np.uint8)
+        if self._turn is None or self._turn[0] != frame.rotation:
+            self._turn = frame.rotation, _matrix_of(frame)
+        return turned(image, self._turn[1]) if self._turn[1] else image
 
     def _told_length_s(self) -> float:
         """Of the images, as the file says; 0 when it does not."""
@@ -182,6 +184,17 @@ class VideoReader:
         except ValueError:
             alone = len(container.streams) == 1
             return container.duration / 1e6 if alone and container.duration else 0.0
+
+
+def _matrix_of(frame: VideoFrame) -> bytes:
+    """The display matrix of a frame, b"" without one.
+
+    Who asks has the frame kept in memory until Python looks for circles: not for each of them.
+    """
+    from av.sidedata.sidedata import SideData
+
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    return bytes(matrix) if isinstance(matrix, SideData) else b""
 
 
 def turned(image: Image, matrix: bytes) -> Image:
@@ -211,32 +224,3 @@ def import_av() -> tuple[int, ...]:
         told = f"expected PyAV {least} or later for videos, got {av.__version__}"
         raise ImageError(f"{told}: pip install --upgrade av")
     return version
-
-
-def open_camera(source: str) -> tuple[cv2.VideoCapture, float]:
-    """A camera by its number, or by what else OpenCV opens (rtsp://..., a pipeline), and its rate.
-
-    Raises ImageError, with the cameras that are there, when it does not open.
-    """
-    try:
-        source.encode()  # OpenCV ends the process at a name that is not UTF-8
-        capture = cv2.VideoCapture(int(source) if source.isdecimal() else source)
-        is_open = capture.isOpened()
-    except (cv2.error, OverflowError, ValueError):
-        is_open = False
-    if not is_open:
-        found = ", ".join(sorted(map(str, Path("/dev").glob("video*")))) or "no /dev/video*"
-        raise ImageError(f"camera {source}: expected one that OpenCV can open, there is {found}")
-    fps = capture.get(cv2.CAP_PROP_FPS)
-    return capture, fps if 0.0 < fps < 1000.0 else _FALLBACK_FPS
-
-
-def capture_images(
-    capture: cv2.VideoCapture, clock: Callable[[], float]
-) -> Iterator[tuple[float, Image]]:
-    """What a camera sees, with the time of the clock, in seconds, until it ends."""
-    while True:
-        done, image = capture.read()
-        if not done:
-            return
-        yield clock(), np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), np.uint8)

@@ -7,6 +7,7 @@ import io
 import os
 import socket
 import struct
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -16,9 +17,11 @@ import numpy as np
 import pytest
 
 from headpose_core.errors import ImageError
-from headpose_core.images.video import VideoReader, open_camera
+from headpose_core.images.capture import open_camera
+from headpose_core.images.video import VideoReader
 from headpose_core.images.video_writer import write_video
 from headpose_core.types import Image
+from tests.places import REPOSITORY
 from tests.video_files import encode, pictures, with_matrix
 
 EVEN_MS = [33 * i for i in range(40)]
@@ -255,6 +258,25 @@ def test_more_pixels_than_the_limit_are_refused(tmp_path: Path, size: tuple[int,
     reader = VideoReader(tmp_path / "a.gif")
     assert list(reader) == []
     assert reader.notes
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_memory_and_threads_do_not_grow(tmp_path: Path, codec: str) -> None:
+    """Frames that are kept until Python looks for circles: 300 of these have 140 MB."""
+    encode(tmp_path / "a.mp4", pictures(300, (640, 480)), codec=codec)
+    code = (
+        "import os, resource, sys\n"
+        "from headpose_core.images.video import VideoReader\n"
+        "def most(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\n"
+        "for number, _ in enumerate(VideoReader(sys.argv[1])):\n"
+        "    if number == 60: before = most()\n"
+        "print(most() - before, len(os.listdir('/proc/self/task')))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.mp4")]
+    variables = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    grown, threads = map(int, subprocess.check_output(command, env=variables).split())
+    assert grown < 40
+    assert threads < 12 + 4 * (os.cpu_count() or 1)
 
 
 @pytest.mark.parametrize("source", ["9" * 30, os.fsdecode(b"caf\xe9.mp4"), "rtsp:", "\0", ""])
