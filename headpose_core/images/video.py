@@ -156,6 +156,8 @@ class VideoReader:
 
         try:
             yield from self._container.demux(self._stream)
+        except IndexError:
+            return  # PyAV, behind the last packet, at a stream that began later
         except (av.FFmpegError, OSError) as error:
             self.notes.append(f"cannot be read to its end: {error.strerror}")
 
