@@ -9,6 +9,7 @@ its name, and FFmpeg may open nothing else: a file that is a list of others lead
 from __future__ import annotations
 
 import os
+import re
 import struct
 from collections import Counter
 from collections.abc import Iterator
@@ -37,6 +38,8 @@ MOST_PIXELS = 1 << 26  # 67 megapixels; 8K has 33
 _OPTIONS = {"protocol_whitelist": "none", "max_pixels": str(MOST_PIXELS)}
 _LEAST_PYAV = (17, 1)
 FALLBACK_FPS = 30.0
+_DURATION = re.compile(r"(\d{1,6}):(\d\d):(\d\d(?:\.\d+)?)")
+_DAMAGED, _LOST = "images that are damaged", "images that cannot be decoded"
 _MISSING_S = 1.0  # images may end before the sound does
 
 
@@ -81,7 +84,7 @@ class VideoReader:
         rate = self._stream.guessed_rate or self._stream.average_rate
         self.fps = float(rate) if rate and 0 < rate < 1000 else FALLBACK_FPS
         self.comment = self._container.metadata.get("comment", "")
-        self._announced, self._length_s = self._stream.frames, self._told_length_s()
+        self._announced, self._length_s = max(0, self._stream.frames), self._told_length_s()
         self.count = self._announced or round(self._length_s * self.fps)
 
     def _chosen(self) -> VideoStream:
@@ -115,9 +118,13 @@ class VideoReader:
                     told = float((frame.pts - begin) * frame.time_base)
                     length = max(length, float((frame.duration or 0) * frame.time_base))
                 stamp = told if told > stamp else stamp + 1.0 / self.fps
+                image = self._pixels(frame)
+                if image is None:
+                    self._seen[_LOST] += 1
+                    continue
                 self._seen["images"] += 1
-                self._seen["images that are damaged"] += frame.is_corrupt
-                yield stamp, self._pixels(frame)
+                self._seen[_DAMAGED] += frame.is_corrupt
+                yield stamp, image
         finally:
             self.close()
         self._note_losses(stamp + length)
@@ -134,12 +141,12 @@ class VideoReader:
             try:
                 yield from packet.decode()
             except (av.FFmpegError, ValueError):
-                self._seen["images that cannot be decoded"] += 1
+                self._seen[_LOST] += 1
 
     def _note_losses(self, end_s: float) -> None:
         """What was announced or begun, and did not come."""
         seen, missing_s = self._seen, self._length_s - end_s
-        for what in ("images that are damaged", "images that cannot be decoded"):
+        for what in (_DAMAGED, _LOST):
             if seen[what]:
                 self.notes.append(f"has {what}: {seen[what]}")
         if not self._announced and missing_s > _MISSING_S:
@@ -161,14 +168,19 @@ class VideoReader:
         except (av.FFmpegError, OSError) as error:
             self.notes.append(f"cannot be read to its end: {error.strerror}")
 
-    def _pixels(self, frame: VideoFrame) -> Image:
-        """Square pixels, then turned."""
+    def _pixels(self, frame: VideoFrame) -> Image | None:
+        """Square pixels, then turned; None for what is no colour, in broken data."""
+        import av
+
         width, ratio = frame.width, self._stream.sample_aspect_ratio
         if ratio and ratio != 1:
             width = round(width * ratio)
             check_pixels(width, frame.height, self._name, MOST_PIXELS)
         # One for all frames and one thread: else each frame begins a pool of its own.
-        rgb = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+        try:
+            rgb = self._reformatter.reformat(frame, width, frame.height, "rgb24", threads=1)
+        except (av.FFmpegError, ValueError):
+            return None
         image = np.asarray(rgb.to_ndarray(), np.uint8)
         if self._turn is None or self._turn[0] != frame.rotation:
             self._turn = frame.rotation, _matrix_of(frame)
@@ -179,13 +191,12 @@ class VideoReader:
         stream, container = self._stream, self._container
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
-        hours, _, rest = stream.metadata.get("DURATION", "").partition(":")  # Matroska
-        minutes, _, seconds = rest.partition(":")
-        try:
-            return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
-        except ValueError:
-            alone = len(container.streams) == 1
-            return container.duration / 1e6 if alone and container.duration else 0.0
+        told = _DURATION.match(stream.metadata.get("DURATION", ""))  # Matroska
+        if told:
+            hours, minutes, seconds = told.groups()
+            return 3600.0 * int(hours) + 60.0 * int(minutes) + float(seconds)
+        alone = len(container.streams) == 1
+        return container.duration / 1e6 if alone and container.duration else 0.0
 
 
 def _matrix_of(frame: VideoFrame) -> bytes:

@@ -212,6 +212,15 @@ def test_a_cut_video_that_begins_with_its_index_is_said(tmp_path: Path) -> None:
     assert any("announces 60 images" in note for note in notes)
 
 
+@pytest.mark.parametrize("told", [b"00:00:nan", b"99:99:inf", b"abc", b"-1:00:00", b"1e9:0:0"])
+def test_a_strange_length_is_no_length(tmp_path: Path, told: bytes) -> None:
+    whole = encode(tmp_path / "a.mkv", pictures(4)).read_bytes()
+    length = b"00:00:00.133000000"
+    assert length in whole
+    (tmp_path / "b.mkv").write_bytes(whole.replace(length, told.ljust(len(length), b"\0")))
+    assert len(read(tmp_path / "b.mkv")[0]) == 4
+
+
 def test_damaged_images_are_counted(tmp_path: Path) -> None:
     whole = bytearray(encode(tmp_path / "a.mp4", pictures(60), codec="libx264").read_bytes())
     begin = whole.index(b"mdat")
