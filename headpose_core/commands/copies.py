@@ -20,6 +20,7 @@ from headpose_core.types import Head, Image
 MARK = "annotated by headpose"
 """The comment in every copy. A name proves nothing: a photo of the user's may end alike."""
 
+_BAG = b"headpose "
 _START_BYTES = 4096
 _LONGEST_ENLARGED = 4096  # pixels, where nobody asked for a zoom
 _MOST_PIXELS = 1 << 28
@@ -58,12 +59,14 @@ def fitted(image: Image, size: tuple[int, int]) -> Image:
 
 
 def is_copy(path: Path) -> bool:
-    """Whether a file is an annotated copy that this program wrote."""
+    """Whether a file is an annotated picture or video, or a bag of poses, of this program's."""
     ending = path.suffix.lower()
     try:
-        if ending in (".jpg", ".jpeg") and path.is_file():
+        if ending in (".jpg", ".jpeg", ".mcap") and path.is_file():
             with path.open("rb") as file:
-                return jpeg_comment(file.read(_START_BYTES)) == MARK
+                start = file.read(_START_BYTES)
+            # The header of an MCAP file says which library wrote it.
+            return jpeg_comment(start) == MARK or (ending == ".mcap" and _BAG in start[:64])
         if ending == ".mp4":
             with closing(VideoReader(path)) as reader:
                 return reader.comment == MARK

@@ -17,7 +17,7 @@ from headpose_core.output_files import descriptor, is_stream
 
 _NAMES_SHOWN = 5
 _LONGEST_STEM = 200  # bytes, of the 255 that names may have
-_COPIES = (".jpg", ".mp4")
+_COPIES = (".jpg", ".mcap", ".mp4")
 _BAGS = (".mcap", ".db3")
 
 
@@ -73,7 +73,7 @@ def _in_words(paths: Sequence[Path]) -> str:
 def named_like(sources: Sequence[Path], folder: Path, ending: str) -> list[Path]:
     """A path in the folder for each source: no two alike, and none like a source's own name.
 
-    Raises ValueError when an annotated copy would take the place of a file that is none.
+    Raises ValueError when a picture, video or bag would take the place of one of the user's.
     """
     names: Counter[str] = Counter()
     targets = []
@@ -88,8 +88,8 @@ def named_like(sources: Sequence[Path], folder: Path, ending: str) -> list[Path]
     others = [path for path in others if not is_copy(path)]
     if others:
         raise ValueError(
-            f"{_in_words(others)} in {folder}: there already, and no annotated copy of a run of "
-            "this version; it would be replaced: give another folder"
+            f"{_in_words(others)} in {folder}: there already, without the mark of what headpose "
+            "writes; it would be replaced: give another folder"
         )
     return targets
 

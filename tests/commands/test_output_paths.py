@@ -146,6 +146,17 @@ class TestBags:
             assert "would become part of the bag" in capsys.readouterr().err
         assert files(here) == before
 
+    def test_a_bag_with_the_name_of_ours_stays(self, here: Path, run: Run, capsys) -> None:
+        for _ in range(2):  # our own is made anew
+            assert run("bag", "bag", "--out", "poses") == 0
+        capsys.readouterr()
+        (recording,) = (path for path in (here / "bag").iterdir() if path.suffix == ".mcap")
+        shutil.copy(recording, here / "poses" / "bag_headpose.mcap")
+        before = files(here)
+        assert run("bag", "bag", "--out", "poses", "--csv", "new") == 1
+        assert "bag_headpose.mcap in poses: there already" in capsys.readouterr().err
+        assert files(here) == before
+
     def test_metadata_of_a_bag_are_a_part_of_it(self, here: Path, run: Run, capsys) -> None:
         (recording,) = (path for path in (here / "bag").iterdir() if path.suffix == ".mcap")
         (here / "poses.csv").symlink_to("bag/metadata.yaml")
